@@ -1,0 +1,292 @@
+"""Labelled images in memory, parted into splits: what every scene is drawn from.
+
+It checks what it is given, once, and says in one line what is wrong. It reads no files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+SPLITS = ("train", "validation", "test")
+
+# Class names are made up to this label where none are given; beyond it, labels are mostly ids.
+_MOST_CLASSES = 65_536
+
+
+class DatasetError(ValueError):
+    """Images, labels or files that cannot be used; the message is one line and says what to do."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(" ".join(message.split()))
+
+
+@dataclass(frozen=True, eq=False)
+class ImageSet:
+    """The images of one split.
+
+    images: uint8 (N, H, W, C), C-contiguous, C 1 or 3, read-only.
+    labels: int64 (N,), read-only, from 0 up.
+
+    Gray images may come as (N, H, W), floats in [0, 1] are scaled to bytes, labels may be any
+    whole-number type. Raises DatasetError for anything else.
+    """
+
+    images: np.ndarray
+    labels: np.ndarray
+
+    def __post_init__(self) -> None:
+        images = _as_bytes(_as_array(self.images, "images"))
+        labels = _as_classes(_as_array(self.labels, "labels"))
+        if len(images) != len(labels):
+            raise DatasetError(
+                f"images and labels disagree: {len(images)} images, {len(labels)} labels"
+            )
+        if len(images) == 0:
+            raise DatasetError("the set is empty: 0 images")
+        object.__setattr__(self, "images", _read_only(images))
+        object.__setattr__(self, "labels", _read_only(labels))
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __repr__(self) -> str:
+        return f"ImageSet({len(self)} images of {'x'.join(map(str, self.images.shape[1:]))})"
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Named splits of images that share their size and their classes.
+
+    name: what tables and run folders call it.
+    classes: a name for each label, so label k is `classes[k]`.
+    splits: `train`, `validation` and `test`, or those of them that there are.
+
+    It does not change, so a deep copy is itself: Gymnasium copies the keywords of an environment
+    at every access, and the images must not travel along.
+    """
+
+    name: str
+    classes: tuple[str, ...]
+    splits: Mapping[str, ImageSet]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "classes", tuple(str(name) for name in self.classes))
+        object.__setattr__(self, "splits", dict(self.splits))
+        unknown = [name for name in self.splits if name not in SPLITS]
+        if unknown or not self.splits:
+            raise DatasetError(
+                f"{self.name}: splits are named {', '.join(SPLITS)}; got {unknown or 'none'}"
+            )
+        shapes = {name: part.images.shape[1:] for name, part in self.splits.items()}
+        if len(set(shapes.values())) > 1:
+            raise DatasetError(f"{self.name}: the splits' images differ in size: {shapes}")
+        for name, part in self.splits.items():
+            if part.labels.max() >= self.num_classes:
+                raise DatasetError(
+                    f"{self.name}, {name}: label {part.labels.max()} is out of range, there are "
+                    f"{self.num_classes} classes (0 to {self.num_classes - 1})"
+                )
+
+    @property
+    def num_classes(self) -> int:
+        """K, the number of classes."""
+        return len(self.classes)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(H, W, C) of every image."""
+        height, width, channels = next(iter(self.splits.values())).images.shape[1:]
+        return height, width, channels
+
+    def split(self, name: str) -> ImageSet:
+        """The split of that name; DatasetError, naming those there are, where it is missing."""
+        if name not in self.splits:
+            raise DatasetError(f"{self.name} has no split {name!r}, only {', '.join(self.splits)}")
+        return self.splits[name]
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Dataset:
+        return self
+
+    def __repr__(self) -> str:
+        sizes = ", ".join(f"{name} {len(part)}" for name, part in self.splits.items())
+        shape = "x".join(map(str, self.shape))
+        return f"Dataset({self.name!r}, {self.num_classes} classes, {shape}, {sizes})"
+
+    @classmethod
+    def from_arrays(
+        cls,
+        images: Any,
+        labels: Any,
+        *,
+        name: str = "arrays",
+        classes: Sequence[str] | None = None,
+        validation: float = 0.1,
+        test: float = 0.2,
+        seed: int = 0,
+    ) -> Dataset:
+        """Part one pile of images, class by class, into train, validation and test.
+
+        images: (N, H, W), (N, H, W, 1) or (N, H, W, 3); uint8, or floats in [0, 1].
+        labels: whole numbers (N,) from 0 up.
+        classes: a name for each label; "0", "1", ... up to the largest label where not given.
+        validation, test: their shares of N; a share of 0 leaves that split out.
+        seed: which images go where; the same on every machine and with every version of NumPy.
+        Images keep their order within a split.
+        """
+        for share_name, share in (("validation", validation), ("test", test)):
+            if not 0 <= share < 1:
+                raise DatasetError(f"{name}: {share_name}={share} is no share; give 0 <= x < 1")
+        if validation + test >= 1:
+            raise DatasetError(
+                f"{name}: validation={validation} and test={test} leave nothing to train on"
+            )
+        whole = _image_set(images, labels, name)
+        order = _shuffled_by_class(whole.labels, seed)
+        in_test = _even_share(len(order), test)
+        rest = order[~in_test]
+        in_validation = _even_share(len(rest), validation / (1 - test))
+        chosen = {
+            "train": rest[~in_validation],
+            "validation": rest[in_validation],
+            "test": order[in_test],
+        }
+        shares = {"train": 1.0, "validation": validation, "test": test}
+        parts = {}
+        for split, members in chosen.items():
+            if shares[split] == 0:
+                continue
+            if len(members) == 0:
+                raise DatasetError(
+                    f"{name}: of {len(whole)} images none is left for {split}; give more images "
+                    f"or other shares (validation={validation}, test={test})"
+                )
+            members = np.sort(members)
+            parts[split] = ImageSet(whole.images[members], whole.labels[members])
+        return cls(name, _class_names(classes, [whole], name), parts)
+
+    @classmethod
+    def from_splits(
+        cls,
+        splits: Mapping[str, tuple[Any, Any] | ImageSet],
+        *,
+        name: str = "arrays",
+        classes: Sequence[str] | None = None,
+    ) -> Dataset:
+        """Put together splits that are parted already: {"train": (images, labels), ...}.
+
+        Arrays and `classes` are as for `from_arrays`; the splits' images share one size.
+        """
+        parts = {
+            split: part if isinstance(part, ImageSet) else _image_set(*part, f"{name}, {split}")
+            for split, part in splits.items()
+        }
+        return cls(name, _class_names(classes, list(parts.values()), name), parts)
+
+
+def _image_set(images: Any, labels: Any, where: str) -> ImageSet:
+    """An ImageSet whose errors say where the arrays came from."""
+    try:
+        return ImageSet(images, labels)
+    except DatasetError as error:
+        raise DatasetError(f"{where}: {error}") from None
+
+
+def _as_array(values: Any, what: str) -> np.ndarray:
+    try:
+        return np.asarray(values)
+    except ValueError:
+        raise DatasetError(f"{what} are no array: they differ in size") from None
+
+
+def _as_bytes(images: np.ndarray) -> np.ndarray:
+    """Images of any accepted kind as uint8 (N, H, W, C)."""
+    if images.size == 0:
+        raise DatasetError(f"the set is empty: images of shape {images.shape}")
+    if images.ndim == 3:
+        images = images[..., None]
+    if images.ndim != 4 or images.shape[-1] not in (1, 3):
+        raise DatasetError(
+            f"images have shape {images.shape}, not (N, H, W), (N, H, W, 1) or (N, H, W, 3)"
+            f"{_shape_remedy(images)}"
+        )
+    if images.dtype == np.uint8:
+        return np.ascontiguousarray(images)
+    if not np.issubdtype(images.dtype, np.floating):
+        raise DatasetError(f"images are {images.dtype}; give uint8 (0 to 255) or floats in [0, 1]")
+    low, high = float(images.min()), float(images.max())  # NaN if there is one
+    if not np.isfinite([low, high]).all():
+        raise DatasetError("images hold NaN or infinite values")
+    if low < 0 or high > 1:
+        raise DatasetError(
+            f"images are floats from {low:g} to {high:g}; scale them to [0, 1] or give uint8"
+        )
+    return np.ascontiguousarray(np.rint(images * 255).astype(np.uint8))
+
+
+def _shape_remedy(images: np.ndarray) -> str:
+    if images.ndim == 2:
+        return "; reshape the rows to (N, H, W)"
+    if images.ndim == 4 and images.shape[1] in (1, 3):
+        return "; channels come last: images.transpose(0, 2, 3, 1)"
+    return ""
+
+
+def _as_classes(labels: np.ndarray) -> np.ndarray:
+    """Labels of any whole-number type as int64 (N,)."""
+    if labels.ndim != 1:
+        remedy = "; for one-hot rows give labels.argmax(1)" if labels.ndim == 2 else ""
+        raise DatasetError(f"labels have shape {labels.shape}, not (N,){remedy}")
+    if labels.size == 0:
+        raise DatasetError("the set is empty: 0 labels")
+    if not np.issubdtype(labels.dtype, np.integer):
+        raise DatasetError(f"labels are {labels.dtype}; give whole numbers (int64)")
+    if labels.min() < 0:
+        raise DatasetError(f"label {labels.min()} is out of range: labels count from 0")
+    if labels.max() >= _MOST_CLASSES:
+        raise DatasetError(
+            f"label {labels.max()} is out of range; number the classes from 0 to K - 1, as "
+            "np.unique(labels, return_inverse=True)[1] does"
+        )
+    return np.ascontiguousarray(labels, dtype=np.int64)
+
+
+def _read_only(array: np.ndarray) -> np.ndarray:
+    """A view that cannot be written: a dataset is shared by all that load it."""
+    view = array.view()
+    view.flags.writeable = False
+    return view
+
+
+def _class_names(
+    classes: Sequence[str] | None, parts: Sequence[ImageSet], name: str
+) -> tuple[str, ...]:
+    if classes is None:
+        if not parts:
+            return ()  # Dataset says what is missing
+        return tuple(str(k) for k in range(max(int(part.labels.max()) for part in parts) + 1))
+    if isinstance(classes, str):
+        raise DatasetError(f"{name}: classes={classes!r} is one word; give a name for each label")
+    return tuple(classes)
+
+
+def _shuffled_by_class(labels: np.ndarray, seed: int) -> np.ndarray:
+    """Indices (N,), one class after the other, each class in a random order of its own.
+
+    The order is by raw words of a named bit generator: unlike the methods of `Generator`, their
+    stream is promised never to change, and the test set should be the same for everyone, always.
+    """
+    keys = np.random.PCG64(seed).random_raw(len(labels))
+    return np.lexsort((keys, labels))
+
+
+def _even_share(count: int, share: float) -> np.ndarray:
+    """A mask (count,) that takes `share` of the places, spread evenly.
+
+    Over indices sorted by class, each class gives its share to within one.
+    """
+    marks = np.floor(np.arange(count + 1) * share + 0.5)
+    return np.diff(marks) > 0
