@@ -1,0 +1,105 @@
+"""What every scene has in common: its canvas, and pasting many images at once."""
+
+from __future__ import annotations
+
+import abc
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.lib.stride_tricks import as_strided
+from numpy.typing import NDArray
+
+
+class SceneError(ValueError):
+    """A scene that cannot be drawn: the message names the value and what would fit."""
+
+
+@dataclass(frozen=True)
+class Scene(abc.ABC):
+    """Draws frames from a split's images; a frozen dataclass whose fields are its options.
+
+    Attributes:
+        canvas: side of a square frame, or `(height, width)`, in pixels; None is the image's own.
+    """
+
+    canvas: int | tuple[int, int] | None = None
+
+    def frame_shape(self, image_shape: tuple[int, int, int]) -> tuple[int, int, int]:
+        """The frames' `(H, W, C)` for images of shape `(h, w, C)`.
+
+        Raises:
+            SceneError: the canvas is smaller than the images.
+        """
+        height, width, channels = image_shape
+        if self.canvas is None:
+            return image_shape
+        tall, wide = (self.canvas,) * 2 if isinstance(self.canvas, int) else self.canvas
+        if tall < height or wide < width:
+            raise SceneError(
+                f"canvas={self.canvas}: the images are {height}x{width} pixels (height x width), "
+                "take a canvas at least as large"
+            )
+        return int(tall), int(wide), channels
+
+    @abc.abstractmethod
+    def draw(
+        self, images: NDArray[np.uint8], index: NDArray[np.int64], key: NDArray[np.uint64]
+    ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+        """Draw one frame a key; a pure function of its arguments, row by row.
+
+        Args:
+            images: the split's images, uint8 `(N, h, w, C)`.
+            index: the target of each frame, int64 `(n,)`.
+            key: where each frame's random draws come from, uint64 `(n,)` (see `envs.draws`).
+
+        Returns:
+            Frames, uint8 `(n, H, W, C)`, and the targets' boxes, float32 `(n, 4)`:
+            `(x0, y0, x1, y1)` in pixels, half-open.
+        """
+
+
+def boxes_at(
+    top: NDArray[np.int64], left: NDArray[np.int64], height: int, width: int
+) -> NDArray[np.float32]:
+    """The boxes, float32 `(n, 4)`, of patches of one size whose first pixels are given."""
+    return np.stack([left, top, left + width, top + height], axis=1).astype(np.float32)
+
+
+def add_patches(
+    frames: NDArray[np.uint8],
+    patches: NDArray[np.uint8],
+    top: NDArray[np.int64],
+    left: NDArray[np.int64],
+) -> None:
+    """Add `patches`, uint8 `(n, h, w, C)`, onto `frames` in place, clamped at white (255)."""
+    spots = _spots(frames, patches.shape[1], patches.shape[2])
+    lanes = np.arange(len(frames))
+    under = spots[lanes, top, left]
+    # a + min(b, 255 - a) is the clamped sum without leaving bytes.
+    spots[lanes, top, left] = under + np.minimum(patches, 255 - under)
+
+
+def crop_patches(
+    images: NDArray[np.uint8],
+    index: NDArray[np.int64],
+    top: NDArray[np.int64],
+    left: NDArray[np.int64],
+    height: int,
+    width: int,
+) -> NDArray[np.uint8]:
+    """Cut one patch, `(n, height, width, C)`, out of each image named by `index`."""
+    return _spots(images, height, width, writeable=False)[index, top, left]
+
+
+def _spots(
+    frames: NDArray[np.uint8], height: int, width: int, writeable: bool = True
+) -> NDArray[np.uint8]:
+    """All patches of a size as a view: `(n, starts down, starts across, height, width, C)`."""
+    n, tall, wide, channels = frames.shape
+    lane, row, column, channel = frames.strides
+    return as_strided(
+        frames,
+        (n, tall - height + 1, wide - width + 1, height, width, channels),
+        (lane, row, column, row, column, channel),
+        writeable=writeable,
+    )

@@ -1,0 +1,29 @@
+"""The image as it is, in the middle of the canvas where that is larger."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .base import Scene
+
+
+@dataclass(frozen=True)
+class PlainScene(Scene):
+    """Shows each image in the middle of the canvas; draws nothing at random."""
+
+    def draw(
+        self, images: NDArray[np.uint8], index: NDArray[np.int64], key: NDArray[np.uint64]
+    ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+        _, height, width, channels = images.shape
+        tall, wide, _ = self.frame_shape((height, width, channels))
+        y, x = (tall - height) // 2, (wide - width) // 2
+        boxes = np.empty((len(index), 4), np.float32)
+        boxes[:] = (x, y, x + width, y + height)
+        if (tall, wide) == (height, width):
+            return images[index], boxes
+        frames = np.zeros((len(index), tall, wide, channels), np.uint8)
+        frames[:, y : y + height, x : x + width] = images[index]
+        return frames, boxes
