@@ -1,0 +1,28 @@
+"""What can be seen: data, scenes, the glimpse sensor, tasks, and the Gymnasium environments."""
+
+from __future__ import annotations
+
+from typing import Any
+
+_HOME = {
+    "Dataset": ".datasets",
+    "load_dataset": ".datasets",
+    "GlimpseSensor": ".sensor",
+    "GlimpseEnv": ".single",
+    "GlimpseVectorEnv": ".core",
+    "Scene": ".scenes",
+    "PlainScene": ".scenes",
+    "TranslatedScene": ".scenes",
+    "ClutteredScene": ".scenes",
+}
+
+__all__ = sorted(_HOME)
+
+
+def __getattr__(name: str) -> Any:
+    """Import on first use, so that `import saccade` stays light."""
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_HOME[name], __name__), name)

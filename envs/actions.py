@@ -1,0 +1,350 @@
+"""Action modes: how an agent's action says where to look next and what the answer is.
+
+One small object each; the environment's core knows only fixations, answers and stops. A new mode
+is one class and one line in `ACTIONS`.
+"""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from gymnasium import spaces
+from numpy.typing import NDArray
+
+from .draws import uniform
+
+_BOUND = np.float32(1 + 1e-6)  # rounding in a policy's tanh or clip is no error
+_TIES = 7  # the stream of draws that breaks ties between scores
+
+
+class ActionError(ValueError):
+    """An action outside its space: the message names the value, the place and the range."""
+
+
+class ActionMode(abc.ABC):
+    """Reads batches of actions; holds no state.
+
+    Attributes:
+        single_space: the action space of one lane.
+        has_scores: whether an action carries a score for each class.
+
+    Args:
+        answers: number of answers to choose from, K.
+        grid: `(rows, columns)` of cells, for the modes that look at cells.
+        stop: whether the agent may end the episode with its answer before the last glimpse.
+    """
+
+    name: str
+    has_scores = False
+    single_space: spaces.Space
+
+    def __init__(self, answers: int, grid: tuple[int, int] = (7, 7), stop: bool = False) -> None:
+        self.answers = answers
+        self.stop = stop
+        self.grid = grid
+        rows, columns = grid
+        if rows < 1 or columns < 1:
+            raise ValueError(f"grid={grid}: take at least one row and one column")
+        y, x = np.divmod(np.arange(rows * columns), columns)
+        # Cell i of n is centred at -1 + (2 i + 1) / n; cells are numbered row by row.
+        self._cells = np.stack(
+            [-1 + (2 * x + 1) / columns, -1 + (2 * y + 1) / rows], axis=1
+        ).astype(np.float32)
+
+    @abc.abstractmethod
+    def read(self, actions: Any, lanes: int, live: NDArray[np.bool_] | None = None) -> Any:
+        """Check a batch and bring it into the mode's own form.
+
+        Args:
+            actions: a batch of the action space.
+            lanes: number of lanes, n.
+            live: lanes whose action counts, bool `(n,)`; None for all. What the others say is
+                not looked at.
+
+        Raises:
+            ActionError: wrong shape or type, out of range by more than 1e-6, or NaN.
+        """
+
+    @abc.abstractmethod
+    def fixation(self, batch: Any) -> NDArray[np.float32]:
+        """Where to look next, float32 `(n, 2)`."""
+
+    @abc.abstractmethod
+    def answer(
+        self, batch: Any, lanes: NDArray[np.int64], key: NDArray[np.uint64]
+    ) -> NDArray[np.int64]:
+        """The answers of `lanes`, int64 `(m,)`; ties are broken by `key`, uint64 `(m,)`."""
+
+    def scores(self, batch: Any) -> NDArray[np.float32]:
+        """A score for each class, float32 `(n, K)`, where the mode has them."""
+        raise ActionError(f"action={self.name!r} carries no scores")
+
+    def ends(
+        self, batch: Any, last: NDArray[np.bool_]
+    ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """Which lanes end now and which of them gave an answer, both bool `(n,)`.
+
+        Args:
+            last: lanes with no glimpse left.
+        """
+        ends = last | self._stops(batch) if self.stop else last
+        return ends, ends
+
+    def masks(self, last: NDArray[np.bool_]) -> NDArray[np.bool_] | None:
+        """Which actions are allowed, bool `(n, actions)`; None where all always are."""
+        return None
+
+    def _stops(self, batch: Any) -> NDArray[np.bool_]:
+        raise ActionError(f"action={self.name!r} has no stop")
+
+
+class BoxAction(ActionMode):
+    """`Box(-1, 1, (2 + K,))`: the fixation, a score for each class, and a stop above 0 if asked."""
+
+    name = "box"
+    has_scores = True
+
+    def __init__(self, answers: int, grid: tuple[int, int] = (7, 7), stop: bool = False) -> None:
+        super().__init__(answers, grid, stop)
+        self._width = 2 + answers + stop
+        self.single_space = spaces.Box(-1, 1, (self._width,), np.float32)
+
+    def read(self, actions: Any, lanes: int, live: NDArray[np.bool_] | None = None) -> Any:
+        return _read_box(actions, (lanes, self._width), live, "action")
+
+    def fixation(self, batch: Any) -> NDArray[np.float32]:
+        return batch[:, :2]
+
+    def scores(self, batch: Any) -> NDArray[np.float32]:
+        return batch[:, 2 : 2 + self.answers]
+
+    def answer(
+        self, batch: Any, lanes: NDArray[np.int64], key: NDArray[np.uint64]
+    ) -> NDArray[np.int64]:
+        return best_score(self.scores(batch)[lanes], key)
+
+    def _stops(self, batch: Any) -> NDArray[np.bool_]:
+        return batch[:, -1] > 0
+
+
+class DictAction(ActionMode):
+    """`Dict(fixation=Box(-1, 1, (2,)), answer=Discrete(K))`, and `stop=Discrete(2)` if asked."""
+
+    name = "dict"
+
+    def __init__(self, answers: int, grid: tuple[int, int] = (7, 7), stop: bool = False) -> None:
+        super().__init__(answers, grid, stop)
+        parts: dict[str, spaces.Space] = {
+            "fixation": spaces.Box(-1, 1, (2,), np.float32),
+            "answer": spaces.Discrete(answers),
+        }
+        if stop:
+            parts["stop"] = spaces.Discrete(2)
+        self.single_space = spaces.Dict(parts)
+
+    def read(self, actions: Any, lanes: int, live: NDArray[np.bool_] | None = None) -> Any:
+        wanted = ("fixation", "answer", "stop") if self.stop else ("fixation", "answer")
+        if not isinstance(actions, Mapping) or any(name not in actions for name in wanted):
+            raise ActionError(
+                f"action {actions!r}: action='dict' takes a dictionary with the keys "
+                + ", ".join(map(repr, wanted))
+            )
+        batch = {
+            "fixation": _read_box(actions["fixation"], (lanes, 2), live, "action['fixation']"),
+            "answer": _read_integers(
+                actions["answer"], (lanes,), np.uint64(self.answers), live, "action['answer']"
+            ),
+        }
+        if self.stop:
+            batch["stop"] = _read_integers(
+                actions["stop"], (lanes,), np.uint64(2), live, "action['stop']"
+            )
+        return batch
+
+    def fixation(self, batch: Any) -> NDArray[np.float32]:
+        return batch["fixation"]
+
+    def answer(
+        self, batch: Any, lanes: NDArray[np.int64], key: NDArray[np.uint64]
+    ) -> NDArray[np.int64]:
+        return batch["answer"][lanes]
+
+    def _stops(self, batch: Any) -> NDArray[np.bool_]:
+        return batch["stop"] == 1
+
+
+class GridAction(ActionMode):
+    """`MultiDiscrete([rows, columns, K])`: a cell to look at and an answer; `stop` adds a 2."""
+
+    name = "grid"
+
+    def __init__(self, answers: int, grid: tuple[int, int] = (7, 7), stop: bool = False) -> None:
+        super().__init__(answers, grid, stop)
+        sizes = np.array([*grid, answers] + [2] * stop)
+        self.single_space = spaces.MultiDiscrete(sizes)
+        self._sizes = sizes.astype(np.uint64)
+
+    def read(self, actions: Any, lanes: int, live: NDArray[np.bool_] | None = None) -> Any:
+        return _read_integers(actions, (lanes, len(self._sizes)), self._sizes, live, "action")
+
+    def fixation(self, batch: Any) -> NDArray[np.float32]:
+        return self._cells[batch[:, 0] * self.grid[1] + batch[:, 1]]
+
+    def answer(
+        self, batch: Any, lanes: NDArray[np.int64], key: NDArray[np.uint64]
+    ) -> NDArray[np.int64]:
+        return batch[lanes, 2]
+
+    def _stops(self, batch: Any) -> NDArray[np.bool_]:
+        return batch[:, 3] == 1
+
+
+class DiscreteAction(ActionMode):
+    """`Discrete(rows * columns + K)`: look at a cell, or answer and end the episode.
+
+    A look with no glimpse left ends the episode without an answer.
+    """
+
+    name = "discrete"
+
+    def __init__(self, answers: int, grid: tuple[int, int] = (7, 7), stop: bool = False) -> None:
+        super().__init__(answers, grid, stop)
+        self.single_space = spaces.Discrete(len(self._cells) + answers)
+        self._size = np.uint64(len(self._cells) + answers)
+
+    def read(self, actions: Any, lanes: int, live: NDArray[np.bool_] | None = None) -> Any:
+        return _read_integers(actions, (lanes,), self._size, live, "action")
+
+    def fixation(self, batch: Any) -> NDArray[np.float32]:
+        return self._cells[np.minimum(batch, len(self._cells) - 1)]
+
+    def answer(
+        self, batch: Any, lanes: NDArray[np.int64], key: NDArray[np.uint64]
+    ) -> NDArray[np.int64]:
+        return batch[lanes] - len(self._cells)
+
+    def ends(
+        self, batch: Any, last: NDArray[np.bool_]
+    ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        answers = batch >= len(self._cells)
+        return answers | last, answers
+
+    def masks(self, last: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        masks = np.ones((len(last), len(self._cells) + self.answers), np.bool_)
+        masks[last, : len(self._cells)] = False
+        return masks
+
+
+class FixationAction(ActionMode):
+    """`Box(-1, 1, (2,))`: the eye alone; the environment's `answerer` gives the scores.
+
+    With `stop`, a third slot above 0 ends the episode. The core adds the scores to the batch.
+    """
+
+    name = "fixation"
+    has_scores = True
+
+    def __init__(self, answers: int, grid: tuple[int, int] = (7, 7), stop: bool = False) -> None:
+        super().__init__(answers, grid, stop)
+        self._width = 2 + stop
+        self.single_space = spaces.Box(-1, 1, (self._width,), np.float32)
+
+    def read(self, actions: Any, lanes: int, live: NDArray[np.bool_] | None = None) -> Any:
+        return {"eye": _read_box(actions, (lanes, self._width), live, "action")}
+
+    def fixation(self, batch: Any) -> NDArray[np.float32]:
+        return batch["eye"][:, :2]
+
+    def scores(self, batch: Any) -> NDArray[np.float32]:
+        return batch["scores"]
+
+    def answer(
+        self, batch: Any, lanes: NDArray[np.int64], key: NDArray[np.uint64]
+    ) -> NDArray[np.int64]:
+        return best_score(batch["scores"][lanes], key)
+
+    def _stops(self, batch: Any) -> NDArray[np.bool_]:
+        return batch["eye"][:, 2] > 0
+
+
+ACTIONS: dict[str, type[ActionMode]] = {
+    mode.name: mode for mode in (BoxAction, DictAction, GridAction, DiscreteAction, FixationAction)
+}
+
+
+def best_score(scores: NDArray[np.floating], key: NDArray[np.uint64]) -> NDArray[np.int64]:
+    """The largest score's place in each row; ties, which clipped Gaussians often make, by lot.
+
+    Args:
+        scores: `(m, K)`.
+        key: uint64 `(m,)`, where each row's lot comes from.
+    """
+    best = scores == scores.max(axis=1, keepdims=True)
+    ties = best.sum(axis=1)
+    if (ties == 1).all():
+        return best.argmax(axis=1)
+    chosen = (uniform(key, _TIES, 1)[:, 0] * ties).astype(np.int64)
+    return (best.cumsum(axis=1) == chosen[:, None] + 1).argmax(axis=1)
+
+
+def _read_box(
+    values: Any, shape: tuple[int, ...], live: NDArray[np.bool_] | None, name: str
+) -> NDArray[np.float32]:
+    try:
+        batch = np.asarray(values, np.float32)
+    except (TypeError, ValueError) as error:
+        raise ActionError(f"{name} {values!r}: not an array of numbers") from error
+    _check_shape(batch, shape, name)
+    # NaN fails the comparison too.
+    wrong = ~(np.abs(batch) <= _BOUND)
+    if np.count_nonzero(wrong):
+        if live is not None:
+            batch = np.where(live[:, None], batch, np.float32(0))
+            wrong &= live[:, None]
+        if wrong.any():
+            _complain(batch, wrong, "[-1, 1]", name)
+    return batch
+
+
+def _read_integers(
+    values: Any,
+    shape: tuple[int, ...],
+    high: np.uint64 | NDArray[np.uint64],
+    live: NDArray[np.bool_] | None,
+    name: str,
+) -> NDArray[np.int64]:
+    batch = np.asarray(values)
+    if batch.dtype.kind not in "iu":
+        raise ActionError(f"{name} of type {batch.dtype}: whole numbers are needed")
+    _check_shape(batch, shape, name)
+    # As unsigned numbers the negative ones are too large: one comparison finds both.
+    batch = batch.astype(np.int64, copy=False)
+    wrong = batch.view(np.uint64) >= high
+    if np.count_nonzero(wrong):
+        if live is not None:
+            dead = ~live.reshape(live.shape + (1,) * (batch.ndim - 1))
+            batch = np.where(dead, 0, batch)
+            wrong &= ~dead
+        if wrong.any():
+            _complain(batch, wrong, f"[0, {high.tolist()})", name)
+    return batch
+
+
+def _check_shape(batch: NDArray, shape: tuple[int, ...], name: str) -> None:
+    if batch.shape != shape:
+        raise ActionError(
+            f"{name} of shape {batch.shape[1:] if shape[0] == 1 else batch.shape}: "
+            f"{shape[1:] if shape[0] == 1 else shape} is needed"
+        )
+
+
+def _complain(batch: NDArray, wrong: NDArray[np.bool_], bounds: str, name: str) -> None:
+    place = tuple(int(i) for i in np.argwhere(wrong)[0])
+    raise ActionError(
+        f"{name} {batch[place]} in lane {place[0]}"
+        + (f", element {place[1]}" if len(place) > 1 else "")
+        + f" is outside {bounds}"
+    )

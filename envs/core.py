@@ -1,0 +1,531 @@
+"""The environment itself, many lanes at once: clocks, seeding, autoreset and infos.
+
+It joins a scene, an eye, an action mode and a task, and knows none of them by name. The single
+environment (`single.py`) is one lane of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal
+
+import numpy as np
+from gymnasium import error, spaces
+from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector.utils import batch_space
+from numpy.typing import NDArray
+
+from .actions import ACTIONS
+from .datasets import Dataset, load_dataset
+from .draws import make_key, uniform
+from .eye import Eye, Moves
+from .names import at_least, choose
+from .scenes import Scene, make_scene
+from .sensor import GlimpseSensor
+from .tasks import Classify
+from .tasks.classify import Reward
+from .viewer import Viewer
+from .walk import Walk
+
+Split = Literal["train", "validation", "test"]
+Answerer = Callable[[dict[str, NDArray], NDArray[np.bool_]], NDArray[np.floating]]
+
+_SPLITS = ("train", "validation", "test")
+_REVEALS = ("image", "box")
+RENDER_MODES = ("human", "rgb_array")
+_OPTIONS = ("index", "fixation", "restart", "reset_mask")
+_FIRST_FIXATION = 3  # the stream of draws that places glimpse 1
+_SCENE_KEY, _LANE_KEY = 1, 2
+
+
+class GlimpseVectorEnv(VectorEnv):
+    """Glimpse environments in a batch: the native vector environment behind every image id.
+
+    Made by `gym.make_vec(id, num_envs)`; see `GlimpseEnv` for actions, observations and rewards.
+    Lane i of N equals a single environment made with `shard=(i, N)` and the same seed.
+
+    Args:
+        num_envs: number of lanes, n.
+        source: a data set's name, a `Dataset`, or `(images, labels)`.
+        scene: a scene's name or a `Scene`; its options go by keyword (`canvas`, `pieces`, ...).
+        split: `"train"` (shuffled epochs, scenes fresh every time), `"validation"` or `"test"`
+            (in order, each scene a pure function of scene, split and index).
+        glimpses: T, glimpses and steps an episode.
+        size, scales: the sensor's.
+        action: `"box"`, `"dict"`, `"grid"`, `"discrete"` or `"fixation"`.
+        grid: rows and columns of cells for `"grid"` and `"discrete"`.
+        stop: whether the agent may answer before the last glimpse.
+        moves, reach: `"absolute"`, or `"relative"` with the longest move along an axis.
+        first_fixation: glimpse 1 from a place drawn at `"random"`, or from the `"center"`.
+        reward, score_scale, glimpse_cost: see `Classify`.
+        paths: M; each run of M neighbouring lanes shares image and scene, not fixations.
+        placements: scenes an image in evaluation splits; `index % N` is the image.
+        shard: `(i, n)`: this environment is part i of n.
+        reveal: more observation keys, of `"image"` and `"box"`.
+        answerer: for `action="fixation"`: `answerer(observation, episode_start)` gives scores
+            `(n, K)`; it keeps its own state for each lane.
+        autoreset_mode: Gymnasium's, as a member or by value.
+        render_mode: None, `"rgb_array"` (a frame a lane) or `"human"` (a window on lane 0).
+
+    Raises:
+        ValueError: an argument out of range, named in one line.
+    """
+
+    metadata: dict[str, Any] = {  # noqa: RUF012 (Gymnasium's interface)
+        "render_modes": list(RENDER_MODES),
+        "render_fps": 4,
+        "autoreset_mode": AutoresetMode.NEXT_STEP,
+    }
+
+    def __init__(
+        self,
+        num_envs: int = 1,
+        *,
+        source: str | Dataset | tuple = "digits",
+        scene: str | Scene = "plain",
+        split: Split = "train",
+        glimpses: int = 6,
+        size: int = 8,
+        scales: int = 1,
+        action: str = "box",
+        grid: Sequence[int] = (7, 7),
+        stop: bool = False,
+        moves: Moves = "absolute",
+        reach: float = 0.5,
+        first_fixation: Literal["random", "center"] = "random",
+        reward: Reward = "success",
+        score_scale: float = 5.0,
+        glimpse_cost: float = 0.0,
+        paths: int = 1,
+        placements: int = 1,
+        shard: tuple[int, int] = (0, 1),
+        reveal: Sequence[str] = (),
+        answerer: Answerer | None = None,
+        autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
+        render_mode: str | None = None,
+        **scene_options: Any,
+    ) -> None:
+        self.num_envs = n = at_least("num_envs", num_envs, 1)
+        self.autoreset_mode = AutoresetMode(autoreset_mode)
+        self.metadata = {**self.metadata, "autoreset_mode": self.autoreset_mode}
+        self.render_mode = choose("render_mode", render_mode, (None, *RENDER_MODES))
+        self.split = choose("split", split, _SPLITS)
+        self.glimpses = at_least("glimpses", glimpses, 1)
+        self.paths = at_least("paths", paths, 1)
+        self.placements = at_least("placements", placements, 1)
+        self.first_fixation = choose("first_fixation", first_fixation, ("random", "center"))
+        self.reveal = tuple(choose("reveal", name, _REVEALS) for name in reveal)
+        part, parts = shard
+        if not 0 <= part < parts:
+            raise ValueError(f"shard={tuple(shard)}: give (i, n), part i of n, counted from 0")
+        if n * parts % self.paths:
+            raise ValueError(
+                f"paths={paths}: the {n * parts} lanes of all shards do not part into whole runs"
+            )
+
+        # What is seen.
+        dataset = load_dataset(source)
+        self.classes = dataset.classes
+        self.num_classes = dataset.num_classes
+        self._images = dataset.splits[split].images
+        self._labels = dataset.splits[split].labels
+        self.scene = make_scene(scene, scene_options)
+        self.image_shape = self.scene.frame_shape(dataset.shape)  # (H, W, C)
+        self.sensor = GlimpseSensor(size, scales)
+        self._eye = Eye(self.sensor, n, self.image_shape, moves, reach)
+        self.moves = moves
+
+        # What is asked, and how it is answered.
+        self.action_mode = choose("action", action, ACTIONS)
+        rows, columns = grid
+        self._action = ACTIONS[action](self.num_classes, (rows, columns), stop)
+        self._task = Classify(n, self.num_classes, reward, score_scale, glimpse_cost)
+        self._answerer = answerer
+        if (action == "fixation") != (answerer is not None):
+            raise ValueError("action='fixation' and an answerer go together: give both or neither")
+        if self._task.needs_scores and not self._action.has_scores:
+            raise ValueError(
+                f"reward='dense' needs a score for each class, which action={action!r} does not "
+                "carry: use action='box', or 'fixation' with an answerer"
+            )
+
+        self.single_observation_space = self._make_observation_space()
+        self.single_action_space = self._action.single_space
+        self.observation_space = batch_space(self.single_observation_space, n)
+        self.action_space = batch_space(self.single_action_space, n)
+
+        # Which lanes these are among those of all shards, and what each does now.
+        self._training = split == "train"
+        self._lane = part * n + np.arange(n)
+        self._group = self._lane // self.paths
+        self.split_length = len(self._labels) * (1 if self._training else self.placements)
+        self._walk = Walk(self.split_length, n * parts // self.paths, self._training)
+        self._all = np.arange(n)
+        self._every = np.ones(n, np.bool_)
+        self._seed: int | None = None
+        self._episode = np.zeros(n, np.int64)  # episodes begun
+        self._visit = np.zeros(n, np.int64)  # steps taken along the walk
+        self._key = np.zeros(n, np.uint64)  # where a lane's draws come from
+        self._seen = np.zeros(n, np.int64)  # glimpses seen, 1 to T
+        self._ended = np.zeros(n, np.bool_)  # lanes that wait for a reset
+        steps = np.arange(self.glimpses + 1) / self.glimpses
+        self._progress = steps.astype(np.float32)[:, None]
+        self._index = np.zeros(n, np.int64)
+        self._label = np.zeros(n, np.int64)
+        self._box = np.zeros((n, 4), np.float32)
+        self._scores = np.zeros((n, self.num_classes), np.float32)
+        self.images: NDArray[np.uint8] = np.zeros((n, *self.image_shape), np.uint8)
+        self._viewer: Viewer | None = None
+        if render_mode is not None:
+            fps = self.metadata["render_fps"]
+            self._viewer = Viewer(self.sensor, n, self.glimpses, self.classes, fps)
+
+    # ------------------------------------------------------------------ Gymnasium's interface
+
+    def reset(
+        self, *, seed: int | None = None, options: Mapping[str, Any] | None = None
+    ) -> tuple[dict[str, NDArray], dict[str, Any]]:
+        """Begin new episodes.
+
+        Args:
+            seed: one integer for all lanes: starts the walk and all draws anew. None goes on.
+            options: `index` (an image's place in the split, or one a lane), `fixation` of glimpse
+                1 (`(2,)` or `(n, 2)`), `restart=True` (the walk begins again), `reset_mask`
+                (bool `(n,)`: only these lanes).
+
+        Raises:
+            ValueError: an unknown option, or one that does not fit.
+        """
+        options = options or {}
+        for name in options:
+            choose("option", name, _OPTIONS)
+        lanes = self._masked_lanes(options.get("reset_mask"))
+        if seed is not None:
+            super().reset(seed=_one_seed(seed))
+            self._seed = int(seed)
+            self._episode[lanes] = 0
+            self._visit[lanes] = 0
+        elif self._seed is None:
+            self._seed = int(self.np_random.integers(1 << 62))  # never seeded: the system's choice
+        if options.get("restart"):
+            self._visit[lanes] = 0
+        self._begin(lanes, options.get("index"), options.get("fixation"))
+        start = np.zeros(self.num_envs, np.bool_)
+        start[lanes] = True
+        self.show()
+        return self.observe(start), self._infos(start)
+
+    def step(
+        self, actions: Any
+    ) -> tuple[dict[str, NDArray], NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_], dict]:
+        """Move every lane by one step; see `GlimpseEnv` for what an action does.
+
+        Raises:
+            gymnasium.error.ResetNeeded: before `reset`, or, with autoreset disabled, after the end.
+            ActionError: an action outside its space.
+        """
+        waiting = self._ended if np.count_nonzero(self._ended) else None
+        reward, ends, last = self.turn(actions, waiting)
+        infos: dict[str, Any] = {}
+        start = waiting  # lanes whose next observation opens an episode
+        if waiting is not None:
+            self._begin(waiting.nonzero()[0])
+        if np.count_nonzero(ends):
+            if self.autoreset_mode == AutoresetMode.SAME_STEP:
+                infos = self._final(ends, last)
+                self._begin(ends.nonzero()[0])
+                start = ends
+            else:
+                infos = _with_masks(last, ends)
+        self.show()
+        infos.update(self._infos())
+        truncated = np.zeros(self.num_envs, np.bool_)
+        return self.observe(start), reward, ends.copy(), truncated, infos
+
+    def render(self) -> tuple[NDArray[np.uint8], ...] | None:
+        """A frame a lane, uint8 `(h, w, 3)` each; None for a window, which draws itself."""
+        if self._viewer is None:
+            raise error.Error("render() needs render_mode='rgb_array' or 'human' when made")
+        if self._seed is None:
+            raise error.ResetNeeded("render() before reset(): call env.reset() first")
+        if self.render_mode == "human":
+            return None
+        return self._frames(self.num_envs)
+
+    def close_extras(self, **kwargs: Any) -> None:
+        """Close the window, where there is one."""
+        if self._viewer:
+            self._viewer.close()
+
+    # ------------------------------------------------------------------ beyond Gymnasium
+
+    @property
+    def truth(self) -> dict[str, NDArray]:
+        """What `info` tells of every lane: `label`, `index` and `box`; views, not to be changed."""
+        return {"label": self._label, "index": self._index, "box": self._box}
+
+    def action_masks(self) -> NDArray[np.bool_]:
+        """Which actions are allowed now, bool `(n, actions)`; for discrete action spaces.
+
+        Raises:
+            AttributeError: the action mode has no masks.
+        """
+        masks = self._action.masks(self._seen >= self.glimpses)
+        if masks is None:
+            raise AttributeError(
+                f"action={self.action_mode!r} has no action masks: all are allowed"
+            )
+        return masks
+
+    def walk_state(self) -> dict[str, Any]:
+        """Where the walk stands, to be stored: `seed`, and `episode` and `visit` `(n,)`."""
+        return {
+            "seed": self._seed,
+            "episode": self._episode.copy(),
+            "visit": self._visit.copy(),
+        }
+
+    def restore_walk(self, state: Mapping[str, Any]) -> None:
+        """Go on from a `walk_state()`: the next `reset()` shows what it would have shown there."""
+        if len(state["episode"]) != self.num_envs:
+            raise ValueError(
+                f"a walk of {len(state['episode'])} lanes cannot go on in {self.num_envs} lanes"
+            )
+        self._seed = state["seed"]
+        self._episode[:] = state["episode"]
+        self._visit[:] = state["visit"]
+
+    # ------------------------------------------------------------------ inside
+
+    def turn(
+        self, actions: Any, waiting: NDArray[np.bool_] | None = None
+    ) -> tuple[NDArray[np.float64], NDArray[np.bool_], dict[str, NDArray]]:
+        """Carry out the actions of a step and no more; lanes that wait for a reset rest.
+
+        Returns:
+            Reward and ends `(n,)`, and `is_success` and `answer` `(n,)` of the lanes that end.
+        """
+        if self._seed is None:
+            raise error.ResetNeeded("step() before reset(): call env.reset() first")
+        if self.autoreset_mode == AutoresetMode.DISABLED and np.count_nonzero(self._ended):
+            raise error.ResetNeeded(
+                f"step() after the end of the episode in lane {int(self._ended.argmax())}: call "
+                "reset(), or reset(options={'reset_mask': ended}) in a vector environment"
+            )
+        live = None if waiting is None else ~waiting
+        batch = self._action.read(actions, self.num_envs, live)
+        if self._answerer is not None:
+            batch["scores"] = self._scores
+        last = self._seen >= self.glimpses
+        ends, answered = self._action.ends(batch, last)
+        if live is not None:
+            ends, answered = ends & live, answered & live
+        looks = ~ends if live is None else live & ~ends
+
+        success = np.zeros(self.num_envs, np.bool_)
+        answer = np.zeros(self.num_envs, np.int64)
+        lanes = answered.nonzero()[0]
+        if lanes.size:
+            answer[lanes] = self._action.answer(batch, lanes, self._key[lanes])
+            success[lanes] = answer[lanes] == self._label[lanes]
+        if ends is not answered:
+            answer[ends & ~answered] = -1
+        scores = self._action.scores(batch) if self._task.needs_scores else None
+        reward = self._task.reward(success, looks, self._label, scores)
+        if waiting is not None:
+            reward[waiting] = 0.0
+
+        moving = np.count_nonzero(looks)
+        if moving:
+            everywhere = moving == self.num_envs
+            self._eye.move(self._action.fixation(batch), None if everywhere else looks)
+            self._seen = self._seen + looks
+        if self._viewer:
+            self._viewer.follow(self._seen, self._eye.fixation, ends, answer)
+        self._ended = ends
+        return reward, ends, {"is_success": success, "answer": answer}
+
+    def _begin(self, lanes: NDArray[np.int64], index: Any = None, fixation: Any = None) -> None:
+        """Start an episode in `lanes`: choose the image, draw the scene, place the eye."""
+        group, episode = self._group[lanes], self._episode[lanes]
+        assert self._seed is not None
+        if index is None:
+            chosen = self._walk.index(self._seed, group, self._visit[lanes])
+            self._visit[lanes] += 1
+        else:
+            chosen = self._chosen_index(index, lanes)
+        self._episode[lanes] += 1
+        if self._training:
+            scene_key = make_key(_SCENE_KEY, self._seed, group, episode)
+            lane_key = make_key(_LANE_KEY, self._seed, self._lane[lanes], episode)
+        else:  # the test set is the same for everyone, always: no seed, no lane
+            split = _SPLITS.index(self.split)
+            scene_key = make_key(_SCENE_KEY, split, chosen)
+            lane_key = make_key(_LANE_KEY, split, chosen, self._lane[lanes] % self.paths)
+        image = chosen if self.placements == 1 else chosen % len(self._labels)
+        frames, box = self.scene.draw(self._images, image, scene_key)
+        if len(lanes) == self.num_envs:
+            self.images = frames
+        else:
+            self.images[lanes] = frames
+        self._eye.show(lanes, frames)
+        self._index[lanes] = chosen
+        self._label[lanes] = self._labels[image]
+        self._box[lanes] = box
+        self._key[lanes] = lane_key
+        self._seen[lanes] = 1
+        self._ended = _without(self._ended, lanes)
+        self._task.begin(lanes)
+        self._eye.place(lanes, self._first_fixation(lanes, lane_key, fixation))
+        if self._viewer:
+            self._viewer.begin(lanes, self._eye.fixation)
+
+    def _first_fixation(
+        self, lanes: NDArray[np.int64], key: NDArray[np.uint64], fixation: Any
+    ) -> NDArray[np.float32]:
+        if fixation is not None:
+            asked = np.asarray(fixation, np.float32)
+            if asked.shape not in ((2,), (self.num_envs, 2)) or not np.abs(asked).max() <= 1:
+                raise ValueError(
+                    f"option fixation={fixation!r}: give (x, y), or one a lane, within [-1, 1]"
+                )
+            return asked if asked.ndim == 1 else asked[lanes]
+        if self.first_fixation == "center":
+            return np.zeros((len(lanes), 2), np.float32)
+        return (2 * uniform(key, _FIRST_FIXATION, 2) - 1).astype(np.float32)
+
+    def _chosen_index(self, index: Any, lanes: NDArray[np.int64]) -> NDArray[np.int64]:
+        asked = np.asarray(index)
+        if asked.dtype.kind not in "iu" or asked.shape not in ((), (self.num_envs,)):
+            raise ValueError(f"option index={index!r}: give a whole number, or one a lane")
+        chosen = np.broadcast_to(asked, (self.num_envs,))[lanes].astype(np.int64)
+        if (chosen < 0).any() or (chosen >= self.split_length).any():
+            raise ValueError(
+                f"option index={index!r}: the {self.split} split has {self.split_length} places, "
+                "counted from 0"
+            )
+        return chosen
+
+    def _masked_lanes(self, mask: Any) -> NDArray[np.int64]:
+        if mask is None:
+            return self._all
+        mask = np.asarray(mask)
+        if mask.dtype != np.bool_ or mask.shape != (self.num_envs,) or not mask.any():
+            raise ValueError(
+                f"option reset_mask={mask!r}: give a bool array of shape ({self.num_envs},) with "
+                "at least one True"
+            )
+        if self._seed is None and not mask.all():
+            raise error.ResetNeeded("the first reset() must begin all lanes: leave out reset_mask")
+        return mask.nonzero()[0]
+
+    def observe(self, start: NDArray[np.bool_] | None = None) -> dict[str, NDArray]:
+        """What every lane sees now, in fresh arrays, seen by the answerer too where there is one.
+
+        Args:
+            start: lanes whose episode has just begun, bool `(n,)`; None for none.
+        """
+        observation = self._look()
+        if self._answerer is not None:
+            begun = np.zeros(self.num_envs, np.bool_) if start is None else start.copy()
+            self._scores = self._checked_scores(self._answerer(observation, begun))
+        return observation
+
+    def _look(self) -> dict[str, NDArray]:
+        observation: dict[str, NDArray] = {
+            "glimpse": self._eye.look(),
+            "fixation": self._eye.fixation.copy(),
+            "progress": self._progress[self._seen],
+        }
+        if "image" in self.reveal:
+            image = np.moveaxis(self.images, 3, 1).astype(np.float32)
+            observation["image"] = image / np.float32(255)
+        if "box" in self.reveal:
+            observation["box"] = self._box.copy()
+        return observation
+
+    def _checked_scores(self, scores: Any) -> NDArray[np.float32]:
+        array = np.asarray(scores, np.float32)
+        if array.shape != (self.num_envs, self.num_classes) or not np.isfinite(array).all():
+            raise ValueError(
+                f"the answerer gave scores of shape {array.shape}: finite numbers of shape "
+                f"{(self.num_envs, self.num_classes)} are needed"
+            )
+        return array
+
+    def _infos(self, lanes: NDArray[np.bool_] | None = None) -> dict[str, Any]:
+        """What is true of every lane, or of those in `lanes` alone, laid out as Gymnasium does."""
+        truth = self.truth
+        if lanes is not None and np.count_nonzero(lanes) < self.num_envs:
+            return _with_masks(truth, lanes)
+        infos: dict[str, Any] = {}
+        for name, values in truth.items():
+            infos[name] = values.copy()
+            infos[f"_{name}"] = self._every.copy()
+        return infos
+
+    def _final(self, ends: NDArray[np.bool_], last: dict[str, NDArray]) -> dict[str, Any]:
+        """`final_obs` and `final_info` of the lanes that end, as Gymnasium 1.4 lays them out."""
+        observation = self._look()
+        final_obs = np.full(self.num_envs, None, dtype=object)
+        for lane in ends.nonzero()[0]:
+            final_obs[lane] = {name: values[lane].copy() for name, values in observation.items()}
+        return {
+            "final_obs": final_obs,
+            "_final_obs": ends.copy(),
+            "final_info": {**self._infos(ends), **_with_masks(last, ends)},
+            "_final_info": ends.copy(),
+        }
+
+    def show(self) -> None:
+        """Draw the window, where there is one."""
+        if self._viewer and self.render_mode == "human":
+            self._viewer.show(self._frames(1)[0])
+
+    def _frames(self, lanes: int) -> tuple[NDArray[np.uint8], ...]:
+        assert self._viewer is not None
+        glimpse = self._eye.look()
+        return tuple(
+            self._viewer.frame(
+                lane, self.images[lane], glimpse[lane], int(self._label[lane]), self._box[lane]
+            )
+            for lane in range(lanes)
+        )
+
+    def _make_observation_space(self) -> spaces.Dict:
+        height, width, channels = self.image_shape
+        parts: dict[str, spaces.Space] = {
+            "glimpse": spaces.Box(0, 1, self.sensor.shape(channels), np.float32),
+            "fixation": spaces.Box(-1, 1, (2,), np.float32),
+            "progress": spaces.Box(0, 1, (1,), np.float32),
+        }
+        if "image" in self.reveal:
+            parts["image"] = spaces.Box(0, 1, (channels, height, width), np.float32)
+        if "box" in self.reveal:
+            parts["box"] = spaces.Box(0, max(height, width), (4,), np.float32)
+        return spaces.Dict(parts)
+
+
+def _with_masks(values: Mapping[str, NDArray], lanes: NDArray[np.bool_]) -> dict[str, Any]:
+    """Each array with its mask `_name`, zero where `lanes` is not set."""
+    infos: dict[str, Any] = {}
+    for name, array in values.items():
+        infos[name] = np.where(
+            lanes.reshape(-1, *[1] * (array.ndim - 1)), array, array.dtype.type(0)
+        )
+        infos[f"_{name}"] = lanes.copy()
+    return infos
+
+
+def _without(lanes: NDArray[np.bool_], cleared: NDArray[np.int64]) -> NDArray[np.bool_]:
+    left = lanes.copy()
+    left[cleared] = False
+    return left
+
+
+def _one_seed(seed: Any) -> int:
+    if isinstance(seed, (int, np.integer)) and not isinstance(seed, bool) and seed >= 0:
+        return int(seed)
+    raise ValueError(
+        f"seed={seed!r}: give one whole number of at least 0; each lane draws from (seed, lane)"
+    )

@@ -1,0 +1,69 @@
+"""The eye: a sensor, where it looks in each lane, and how it may move."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .sensor import GlimpseSensor
+
+Moves = Literal["absolute", "relative"]
+
+_LOWEST, _HIGHEST = np.float32(-1), np.float32(1)
+
+
+class Eye:
+    """Looks at one image in each lane.
+
+    State: the prepared images, and `fixation`, float32 `(n, 2)` in [-1, 1], x then y.
+
+    Args:
+        sensor: what a glimpse is.
+        lanes: number of lanes.
+        frame_shape: `(H, W, C)` of the images.
+        moves: `"absolute"`: a command is the next fixation; `"relative"`: it is added to the
+            present one, times `reach`. Either way the fixation stays on the image.
+        reach: the longest relative move along an axis; 1 is half the image.
+    """
+
+    def __init__(
+        self,
+        sensor: GlimpseSensor,
+        lanes: int,
+        frame_shape: tuple[int, int, int],
+        moves: Moves = "absolute",
+        reach: float = 0.5,
+    ) -> None:
+        if moves not in ("absolute", "relative"):
+            raise ValueError(f"moves={moves!r}: use 'absolute' or 'relative'")
+        if not reach > 0:
+            raise ValueError(f"reach={reach}: the longest relative move must be above 0")
+        self.sensor = sensor
+        self.moves = moves
+        self.reach = reach
+        self.fixation = np.zeros((lanes, 2), np.float32)
+        self._images = sensor.allocate(lanes, *frame_shape)
+
+    def show(self, lanes: NDArray[np.int64] | slice, frames: NDArray[np.uint8]) -> None:
+        """Put new frames, uint8 `(m, H, W, C)`, before the eye in `lanes`."""
+        self._images.update(lanes, frames)
+
+    def place(self, lanes: NDArray[np.int64], fixation: NDArray[np.float32]) -> None:
+        """Set the fixation of `lanes` to `(m, 2)` or one `(2,)`, whatever it was."""
+        self.fixation = self.fixation.copy()
+        self.fixation[lanes] = fixation
+
+    def move(self, command: NDArray[np.float32], lanes: NDArray[np.bool_] | None = None) -> None:
+        """Carry out a command, float32 `(n, 2)` in [-1, 1], everywhere or only in `lanes`."""
+        if self.moves == "relative":
+            command = self.fixation + np.float32(self.reach) * command
+        fixation = np.minimum(np.maximum(command, _LOWEST), _HIGHEST)
+        self.fixation = (
+            fixation if lanes is None else np.where(lanes[:, None], fixation, self.fixation)
+        )
+
+    def look(self) -> NDArray[np.float32]:
+        """The glimpse of every lane, float32 `(n, scales * C, size, size)`, a fresh array."""
+        return self._images.look(self.fixation)

@@ -1,0 +1,68 @@
+"""The table of environment ids. A new environment is one line here."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import gymnasium as gym
+
+_SMALL: dict[str, Any] = {"scene": "plain", "glimpses": 6, "size": 8, "scales": 1}
+_LARGE: dict[str, Any] = {"canvas": 60, "glimpses": 6, "size": 12, "scales": 3}
+_LARGEST: dict[str, Any] = {"canvas": 100, "glimpses": 8, "size": 12, "scales": 4}
+
+ENVIRONMENTS: dict[str, dict[str, Any]] = {
+    "saccade/Digits-v0": {"source": "digits", **_SMALL},
+    "saccade/TranslatedDigits-v0": {"source": "digits", "scene": "translated", **_LARGE},
+    "saccade/ClutteredDigits-v0": {
+        "source": "digits",
+        "scene": "cluttered",
+        "pieces": 4,
+        **_LARGE,
+    },
+    "saccade/MNIST-v0": {"source": "mnist", **_SMALL},
+    "saccade/FashionMNIST-v0": {"source": "fashion-mnist", **_SMALL},
+    "saccade/TranslatedMNIST-v0": {"source": "mnist", "scene": "translated", **_LARGE},
+    "saccade/ClutteredMNIST-v0": {
+        "source": "mnist",
+        "scene": "cluttered",
+        "pieces": 4,
+        **_LARGE,
+    },
+    "saccade/ClutteredMNIST100-v0": {
+        "source": "mnist",
+        "scene": "cluttered",
+        "pieces": 8,
+        **_LARGEST,
+    },
+}
+
+
+def register_all() -> None:
+    """Register every id with Gymnasium; entry points are strings, so nothing is loaded."""
+    for name, keywords in ENVIRONMENTS.items():
+        gym.register(
+            name,
+            entry_point="saccade.envs.single:GlimpseEnv",
+            vector_entry_point="saccade.envs.core:GlimpseVectorEnv",
+            kwargs=keywords,
+        )
+
+
+def keywords(env_id: str) -> dict[str, inspect.Parameter]:
+    """Every keyword that an id takes, with its type and the id's own default.
+
+    The environment's own come first, then its scene's options.
+
+    Raises:
+        gymnasium.error.NameNotFound: the id is not registered (or its kin for a wrong version).
+    """
+    from .core import GlimpseVectorEnv
+    from .scenes import SCENES
+
+    defaults = gym.spec(env_id).kwargs
+    own = inspect.signature(GlimpseVectorEnv.__init__, eval_str=True).parameters.values()
+    scene = inspect.signature(SCENES[defaults["scene"]], eval_str=True).parameters.values()
+    found = [p for p in own if p.kind is p.KEYWORD_ONLY]
+    found += [p.replace(kind=p.KEYWORD_ONLY) for p in scene]
+    return {p.name: p.replace(default=defaults.get(p.name, p.default)) for p in found}

@@ -1,0 +1,149 @@
+"""The single environment: one lane of the vector environment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from gymnasium.vector import AutoresetMode
+from numpy.typing import NDArray
+
+from .core import GlimpseVectorEnv
+
+
+class GlimpseEnv(gym.Env):
+    """Look at an image through a glimpse sensor, step by step, and name what it shows.
+
+    ## Description
+    Each episode hides one image of a data set behind a retina that sees a small patch at a time
+    (Mnih, Heess, Graves and Kavukcuoglu 2014). The agent moves the eye T - 1 times and then
+    answers. Where to look is the problem: no glimpse covers the scene.
+
+    ## Action Space
+    `action=` chooses it; K is the number of classes, fixations are `(x, y)` in [-1, 1], x to the
+    right and y down. Equal scores are parted by lot.
+
+    | `action` | space | meaning |
+    |---|---|---|
+    | `"box"` | `Box(-1, 1, (2 + K,))` | next fixation, a score a class; the best answers |
+    | `"dict"` | `Dict(fixation=Box(-1, 1, (2,)), answer=Discrete(K))` | RAM's own |
+    | `"grid"` | `MultiDiscrete([rows, columns, K])` | the fixation is a cell of `grid=(7, 7)` |
+    | `"discrete"` | `Discrete(rows * columns + K)` | look at a cell, or answer and end |
+    | `"fixation"` | `Box(-1, 1, (2,))` | the eye alone; `answerer=` answers |
+
+    With `moves="relative"` the fixation is a move, times `reach`, from the present one. With
+    `stop=True` one slot is added: above 0 (`box`, `fixation`), 1 (`dict`, `grid`) answers now.
+
+    ## Observation Space
+    `Dict` of `glimpse`, float32 `(scales * C, size, size)` in [0, 1], finest scale first;
+    `fixation`, float32 `(2,)`; `progress`, float32 `(1,)`, glimpses seen / T. `reveal=` adds
+    `image`, float32 `(C, H, W)` in [0, 1], and `box`, float32 `(4,)`, the target's
+    `(x0, y0, x1, y1)` in pixels.
+
+    ## Rewards
+    1 when a right answer ends the episode, else 0. `glimpse_cost` is taken off every step that
+    brings a new glimpse. `reward="dense"` (with scores) pays the gain in the truth's
+    log-probability at each step.
+
+    ## Starting State
+    Glimpse 1 comes with `reset`, from a fixation drawn uniformly (`first_fixation="center"`: from
+    the centre; `options={"fixation": (x, y)}`: from there). Training walks shuffled epochs without
+    replacement and draws fresh scenes; validation and test show the same scenes to everyone, in
+    order. `options={"index": i}` picks an image, `{"restart": True}` starts the walk again.
+
+    ## Episode End
+    Step T terminates with the answer; its fixation is not used, and the last observation repeats
+    glimpse T. Earlier with `stop=True` or an answer in `"discrete"`; a look with no glimpse left
+    terminates with reward 0. There is no truncation.
+
+    ## Information
+    `label`, `index`, `box` at every step; `is_success` and `answer` (-1: none) at the last.
+
+    ## Arguments
+    As in `GlimpseVectorEnv`; `gym.spec(id).kwargs` lists an id's own values.
+
+    ## Vectorized environment
+    `gym.make_vec(id, num_envs=N)` makes the native one; lane i equals this environment with
+    `shard=(i, N)` and the same seed.
+
+    ## Version History
+    v0: first release.
+    """
+
+    metadata: dict[str, Any] = {  # noqa: RUF012 (Gymnasium's interface)
+        name: value for name, value in GlimpseVectorEnv.metadata.items() if name != "autoreset_mode"
+    }
+
+    def __init__(self, **keywords: Any) -> None:
+        self.core = GlimpseVectorEnv(1, **keywords, autoreset_mode=AutoresetMode.DISABLED)
+        self.render_mode = self.core.render_mode
+        self.observation_space = self.core.single_observation_space
+        self.action_space = self.core.single_action_space
+        self._lift = _lift_dict if self.core.action_mode == "dict" else _lift
+
+    def reset(
+        self, *, seed: int | None = None, options: Mapping[str, Any] | None = None
+    ) -> tuple[dict[str, NDArray], dict[str, Any]]:
+        """Begin an episode; see `GlimpseVectorEnv.reset` for the options."""
+        if seed is not None:
+            super().reset(seed=seed)
+        elif self.core.walk_state()["seed"] is None:
+            seed = int(self.np_random.integers(1 << 62))
+        observation, _ = self.core.reset(seed=seed, options=options)
+        return _first(observation), self._truth()
+
+    def step(self, action: Any) -> tuple[dict[str, NDArray], float, bool, bool, dict[str, Any]]:
+        """Look again, or answer at the last step."""
+        core = self.core
+        reward, ends, last = core.turn(self._lift(action))
+        ended = bool(ends[0])
+        info = self._truth()
+        if ended:
+            info["is_success"] = bool(last["is_success"][0])
+            info["answer"] = int(last["answer"][0])
+        if self.render_mode == "human":
+            core.show()
+        return _first(core.observe()), float(reward[0]), ended, False, info
+
+    def action_masks(self) -> NDArray[np.bool_]:
+        """Which actions are allowed now, bool `(actions,)`; for `action="discrete"`."""
+        return self.core.action_masks()[0]
+
+    def render(self) -> NDArray[np.uint8] | None:
+        """A frame, uint8 `(h, w, 3)`; None for a window, which draws itself."""
+        frames = self.core.render()
+        return None if frames is None else frames[0]
+
+    def close(self) -> None:
+        """Close the window, where there is one."""
+        self.core.close()
+
+    def _truth(self) -> dict[str, Any]:
+        truth = self.core.truth
+        return {
+            "label": int(truth["label"][0]),
+            "index": int(truth["index"][0]),
+            "box": truth["box"][0].copy(),
+        }
+
+    def __getattr__(self, name: str) -> Any:
+        """What the vector environment tells about itself: `glimpses`, `classes`, `sensor`, ..."""
+        if name.startswith("_") or name == "core":
+            raise AttributeError(name)
+        return getattr(self.core, name)
+
+
+def _lift(action: Any) -> Any:
+    return np.asarray(action)[None]
+
+
+def _lift_dict(action: Any) -> Any:
+    if not isinstance(action, Mapping):
+        return action
+    return {name: np.asarray(value)[None] for name, value in action.items()}
+
+
+def _first(observation: dict[str, NDArray]) -> dict[str, NDArray]:
+    return {name: values[0] for name, values in observation.items()}

@@ -1,0 +1,78 @@
+"""What the tests share: the ids, and comparing what Gymnasium nests."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import gymnasium as gym
+import numpy as np
+import pytest
+
+import saccade  # noqa: F401  (registers the ids)
+from saccade.envs.actions import ACTIONS
+from saccade.envs.registration import ENVIRONMENTS
+
+DATA = Path(os.environ.get("SACCADE_DATA", "."))
+
+
+def has_data(name: str) -> bool:
+    """Whether the files of a data set that is not bundled are at hand."""
+    return any((DATA / name).glob("*ubyte*"))
+
+
+def ids() -> list:
+    """Every registered id; those without their data are skipped, and say so."""
+    found = []
+    for name, keywords in ENVIRONMENTS.items():
+        source = keywords["source"]
+        missing = source != "digits" and not has_data(source)
+        reason = f"needs {source} under $SACCADE_DATA"
+        found.append(pytest.param(name, marks=pytest.mark.skipif(missing, reason=reason)))
+    return found
+
+
+def random_answerer(observation: dict, episode_start: np.ndarray) -> np.ndarray:
+    """Scores that follow from what is seen, for `action="fixation"`."""
+    mean = observation["glimpse"].mean(axis=(1, 2, 3))
+    return np.sin(mean[:, None] * 1000 + np.arange(10)).astype(np.float32)
+
+
+def action_keywords(action: str) -> dict:
+    """The keywords that make an environment with this action mode."""
+    return {"action": action, **({"answerer": random_answerer} if action == "fixation" else {})}
+
+
+ACTION_MODES = list(ACTIONS)
+
+
+def assert_same(left, right, path: str = "") -> None:
+    """Equal to the last bit, through dictionaries and arrays of objects."""
+    if isinstance(left, dict):
+        assert isinstance(right, dict) and set(left) == set(right), (path, set(left) ^ set(right))
+        for name in left:
+            assert_same(left[name], right[name], f"{path}/{name}")
+    elif isinstance(left, tuple):
+        assert isinstance(right, tuple) and len(left) == len(right), path
+        for place, (one, other) in enumerate(zip(left, right, strict=True)):
+            assert_same(one, other, f"{path}[{place}]")
+    elif isinstance(left, np.ndarray) and left.dtype == object:
+        assert right.dtype == object and len(left) == len(right), path
+        for place, (one, other) in enumerate(zip(left, right, strict=True)):
+            assert_same(one, other, f"{path}[{place}]")
+    elif isinstance(left, np.ndarray):
+        assert left.dtype == right.dtype and left.shape == right.shape, path
+        assert np.array_equal(left, right), path
+    else:
+        assert type(left) is type(right) and left == right, path
+
+
+def make_shards(env_id: str, lanes: int, autoreset_mode: str, **keywords) -> gym.vector.VectorEnv:
+    """Gymnasium's own vector environment over the single environments that are the lanes."""
+    return gym.vector.SyncVectorEnv(
+        [
+            lambda lane=lane: gym.make(env_id, shard=(lane, lanes), **keywords)
+            for lane in range(lanes)
+        ],
+        autoreset_mode=autoreset_mode,
+    )
