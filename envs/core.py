@@ -6,6 +6,7 @@ environment (`single.py`) is one lane of it.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
@@ -17,25 +18,23 @@ from numpy.typing import NDArray
 
 from .actions import ACTIONS
 from .datasets import Dataset, load_dataset
-from .draws import make_key, uniform
+from .draws import uniform
 from .eye import Eye, Moves
+from .infos import with_masks
 from .names import at_least, choose
+from .options import check_seed, read_options
 from .scenes import Scene, make_scene
 from .sensor import GlimpseSensor
 from .tasks import Classify
 from .tasks.classify import Reward
 from .viewer import Viewer
-from .walk import Walk
+from .walk import SPLITS, Split, Walk
 
-Split = Literal["train", "validation", "test"]
 Answerer = Callable[[dict[str, NDArray], NDArray[np.bool_]], NDArray[np.floating]]
 
-_SPLITS = ("train", "validation", "test")
 _REVEALS = ("image", "box")
 RENDER_MODES = ("human", "rgb_array")
-_OPTIONS = ("index", "fixation", "restart", "reset_mask")
 _FIRST_FIXATION = 3  # the stream of draws that places glimpse 1
-_SCENE_KEY, _LANE_KEY = 1, 2
 
 
 class GlimpseVectorEnv(VectorEnv):
@@ -109,19 +108,12 @@ class GlimpseVectorEnv(VectorEnv):
         self.autoreset_mode = AutoresetMode(autoreset_mode)
         self.metadata = {**self.metadata, "autoreset_mode": self.autoreset_mode}
         self.render_mode = choose("render_mode", render_mode, (None, *RENDER_MODES))
-        self.split = choose("split", split, _SPLITS)
+        self.split = choose("split", split, SPLITS)
         self.glimpses = at_least("glimpses", glimpses, 1)
         self.paths = at_least("paths", paths, 1)
         self.placements = at_least("placements", placements, 1)
         self.first_fixation = choose("first_fixation", first_fixation, ("random", "center"))
         self.reveal = tuple(choose("reveal", name, _REVEALS) for name in reveal)
-        part, parts = shard
-        if not 0 <= part < parts:
-            raise ValueError(f"shard={tuple(shard)}: give (i, n), part i of n, counted from 0")
-        if n * parts % self.paths:
-            raise ValueError(
-                f"paths={paths}: the {n * parts} lanes of all shards do not part into whole runs"
-            )
 
         # What is seen.
         dataset = load_dataset(source)
@@ -129,7 +121,7 @@ class GlimpseVectorEnv(VectorEnv):
         self.num_classes = dataset.num_classes
         self._images = dataset.splits[split].images
         self._labels = dataset.splits[split].labels
-        self.scene = make_scene(scene, scene_options)
+        self.scene = make_scene(scene, scene_options, _own_keywords())
         self.image_shape = self.scene.frame_shape(dataset.shape)  # (H, W, C)
         self.sensor = GlimpseSensor(size, scales)
         self._eye = Eye(self.sensor, n, self.image_shape, moves, reach)
@@ -154,17 +146,11 @@ class GlimpseVectorEnv(VectorEnv):
         self.observation_space = batch_space(self.single_observation_space, n)
         self.action_space = batch_space(self.single_action_space, n)
 
-        # Which lanes these are among those of all shards, and what each does now.
-        self._training = split == "train"
-        self._lane = part * n + np.arange(n)
-        self._group = self._lane // self.paths
-        self.split_length = len(self._labels) * (1 if self._training else self.placements)
-        self._walk = Walk(self.split_length, n * parts // self.paths, self._training)
+        # What each lane does now.
+        self.split_length = len(self._labels) * (1 if split == "train" else self.placements)
+        self._walk = Walk(split, self.split_length, n, shard, self.paths)
         self._all = np.arange(n)
         self._every = np.ones(n, np.bool_)
-        self._seed: int | None = None
-        self._episode = np.zeros(n, np.int64)  # episodes begun
-        self._visit = np.zeros(n, np.int64)  # steps taken along the walk
         self._key = np.zeros(n, np.uint64)  # where a lane's draws come from
         self._seen = np.zeros(n, np.int64)  # glimpses seen, 1 to T
         self._ended = np.zeros(n, np.bool_)  # lanes that wait for a reset
@@ -196,20 +182,18 @@ class GlimpseVectorEnv(VectorEnv):
         Raises:
             ValueError: an unknown option, or one that does not fit.
         """
-        options = options or {}
-        for name in options:
-            choose("option", name, _OPTIONS)
-        lanes = self._masked_lanes(options.get("reset_mask"))
+        asked = read_options(options or {}, self.num_envs, self.split_length)
+        lanes = asked.lanes
+        if self._walk.seed is None and len(lanes) < self.num_envs:
+            raise error.ResetNeeded("the first reset() begins all lanes: leave out reset_mask")
         if seed is not None:
-            super().reset(seed=_one_seed(seed))
-            self._seed = int(seed)
-            self._episode[lanes] = 0
-            self._visit[lanes] = 0
-        elif self._seed is None:
-            self._seed = int(self.np_random.integers(1 << 62))  # never seeded: the system's choice
-        if options.get("restart"):
-            self._visit[lanes] = 0
-        self._begin(lanes, options.get("index"), options.get("fixation"))
+            super().reset(seed=check_seed(seed))
+            self._walk.start(int(seed), lanes)
+        elif self._walk.seed is None:  # never seeded: the system's choice
+            self._walk.start(int(self.np_random.integers(1 << 62)), lanes)
+        if asked.restart:
+            self._walk.restart(lanes)
+        self._begin(lanes, asked.index, asked.fixation)
         start = np.zeros(self.num_envs, np.bool_)
         start[lanes] = True
         self.show()
@@ -236,7 +220,7 @@ class GlimpseVectorEnv(VectorEnv):
                 self._begin(ends.nonzero()[0])
                 start = ends
             else:
-                infos = _with_masks(last, ends)
+                infos = with_masks(last, ends)
         self.show()
         infos.update(self._infos())
         truncated = np.zeros(self.num_envs, np.bool_)
@@ -246,7 +230,7 @@ class GlimpseVectorEnv(VectorEnv):
         """A frame a lane, uint8 `(h, w, 3)` each; None for a window, which draws itself."""
         if self._viewer is None:
             raise error.Error("render() needs render_mode='rgb_array' or 'human' when made")
-        if self._seed is None:
+        if self._walk.seed is None:
             raise error.ResetNeeded("render() before reset(): call env.reset() first")
         if self.render_mode == "human":
             return None
@@ -279,21 +263,11 @@ class GlimpseVectorEnv(VectorEnv):
 
     def walk_state(self) -> dict[str, Any]:
         """Where the walk stands, to be stored: `seed`, and `episode` and `visit` `(n,)`."""
-        return {
-            "seed": self._seed,
-            "episode": self._episode.copy(),
-            "visit": self._visit.copy(),
-        }
+        return self._walk.state()
 
     def restore_walk(self, state: Mapping[str, Any]) -> None:
         """Go on from a `walk_state()`: the next `reset()` shows what it would have shown there."""
-        if len(state["episode"]) != self.num_envs:
-            raise ValueError(
-                f"a walk of {len(state['episode'])} lanes cannot go on in {self.num_envs} lanes"
-            )
-        self._seed = state["seed"]
-        self._episode[:] = state["episode"]
-        self._visit[:] = state["visit"]
+        self._walk.restore(state)
 
     # ------------------------------------------------------------------ inside
 
@@ -305,7 +279,7 @@ class GlimpseVectorEnv(VectorEnv):
         Returns:
             Reward and ends `(n,)`, and `is_success` and `answer` `(n,)` of the lanes that end.
         """
-        if self._seed is None:
+        if self._walk.seed is None:
             raise error.ResetNeeded("step() before reset(): call env.reset() first")
         if self.autoreset_mode == AutoresetMode.DISABLED and np.count_nonzero(self._ended):
             raise error.ResetNeeded(
@@ -345,23 +319,14 @@ class GlimpseVectorEnv(VectorEnv):
         self._ended = ends
         return reward, ends, {"is_success": success, "answer": answer}
 
-    def _begin(self, lanes: NDArray[np.int64], index: Any = None, fixation: Any = None) -> None:
+    def _begin(
+        self,
+        lanes: NDArray[np.int64],
+        index: NDArray[np.int64] | None = None,
+        fixation: NDArray[np.float32] | None = None,
+    ) -> None:
         """Start an episode in `lanes`: choose the image, draw the scene, place the eye."""
-        group, episode = self._group[lanes], self._episode[lanes]
-        assert self._seed is not None
-        if index is None:
-            chosen = self._walk.index(self._seed, group, self._visit[lanes])
-            self._visit[lanes] += 1
-        else:
-            chosen = self._chosen_index(index, lanes)
-        self._episode[lanes] += 1
-        if self._training:
-            scene_key = make_key(_SCENE_KEY, self._seed, group, episode)
-            lane_key = make_key(_LANE_KEY, self._seed, self._lane[lanes], episode)
-        else:  # the test set is the same for everyone, always: no seed, no lane
-            split = _SPLITS.index(self.split)
-            scene_key = make_key(_SCENE_KEY, split, chosen)
-            lane_key = make_key(_LANE_KEY, split, chosen, self._lane[lanes] % self.paths)
+        chosen, scene_key, lane_key = self._walk.next(lanes, index)
         image = chosen if self.placements == 1 else chosen % len(self._labels)
         frames, box = self.scene.draw(self._images, image, scene_key)
         if len(lanes) == self.num_envs:
@@ -376,48 +341,13 @@ class GlimpseVectorEnv(VectorEnv):
         self._seen[lanes] = 1
         self._ended = _without(self._ended, lanes)
         self._task.begin(lanes)
-        self._eye.place(lanes, self._first_fixation(lanes, lane_key, fixation))
+        if fixation is None:
+            fixation = np.zeros((len(lanes), 2), np.float32)
+            if self.first_fixation == "random":
+                fixation = (2 * uniform(lane_key, _FIRST_FIXATION, 2) - 1).astype(np.float32)
+        self._eye.place(lanes, fixation)
         if self._viewer:
             self._viewer.begin(lanes, self._eye.fixation)
-
-    def _first_fixation(
-        self, lanes: NDArray[np.int64], key: NDArray[np.uint64], fixation: Any
-    ) -> NDArray[np.float32]:
-        if fixation is not None:
-            asked = np.asarray(fixation, np.float32)
-            if asked.shape not in ((2,), (self.num_envs, 2)) or not np.abs(asked).max() <= 1:
-                raise ValueError(
-                    f"option fixation={fixation!r}: give (x, y), or one a lane, within [-1, 1]"
-                )
-            return asked if asked.ndim == 1 else asked[lanes]
-        if self.first_fixation == "center":
-            return np.zeros((len(lanes), 2), np.float32)
-        return (2 * uniform(key, _FIRST_FIXATION, 2) - 1).astype(np.float32)
-
-    def _chosen_index(self, index: Any, lanes: NDArray[np.int64]) -> NDArray[np.int64]:
-        asked = np.asarray(index)
-        if asked.dtype.kind not in "iu" or asked.shape not in ((), (self.num_envs,)):
-            raise ValueError(f"option index={index!r}: give a whole number, or one a lane")
-        chosen = np.broadcast_to(asked, (self.num_envs,))[lanes].astype(np.int64)
-        if (chosen < 0).any() or (chosen >= self.split_length).any():
-            raise ValueError(
-                f"option index={index!r}: the {self.split} split has {self.split_length} places, "
-                "counted from 0"
-            )
-        return chosen
-
-    def _masked_lanes(self, mask: Any) -> NDArray[np.int64]:
-        if mask is None:
-            return self._all
-        mask = np.asarray(mask)
-        if mask.dtype != np.bool_ or mask.shape != (self.num_envs,) or not mask.any():
-            raise ValueError(
-                f"option reset_mask={mask!r}: give a bool array of shape ({self.num_envs},) with "
-                "at least one True"
-            )
-        if self._seed is None and not mask.all():
-            raise error.ResetNeeded("the first reset() must begin all lanes: leave out reset_mask")
-        return mask.nonzero()[0]
 
     def observe(self, start: NDArray[np.bool_] | None = None) -> dict[str, NDArray]:
         """What every lane sees now, in fresh arrays, seen by the answerer too where there is one.
@@ -457,7 +387,7 @@ class GlimpseVectorEnv(VectorEnv):
         """What is true of every lane, or of those in `lanes` alone, laid out as Gymnasium does."""
         truth = self.truth
         if lanes is not None and np.count_nonzero(lanes) < self.num_envs:
-            return _with_masks(truth, lanes)
+            return with_masks(truth, lanes)
         infos: dict[str, Any] = {}
         for name, values in truth.items():
             infos[name] = values.copy()
@@ -473,7 +403,7 @@ class GlimpseVectorEnv(VectorEnv):
         return {
             "final_obs": final_obs,
             "_final_obs": ends.copy(),
-            "final_info": {**self._infos(ends), **_with_masks(last, ends)},
+            "final_info": {**self._infos(ends), **with_masks(last, ends)},
             "_final_info": ends.copy(),
         }
 
@@ -506,26 +436,12 @@ class GlimpseVectorEnv(VectorEnv):
         return spaces.Dict(parts)
 
 
-def _with_masks(values: Mapping[str, NDArray], lanes: NDArray[np.bool_]) -> dict[str, Any]:
-    """Each array with its mask `_name`, zero where `lanes` is not set."""
-    infos: dict[str, Any] = {}
-    for name, array in values.items():
-        infos[name] = np.where(
-            lanes.reshape(-1, *[1] * (array.ndim - 1)), array, array.dtype.type(0)
-        )
-        infos[f"_{name}"] = lanes.copy()
-    return infos
-
-
 def _without(lanes: NDArray[np.bool_], cleared: NDArray[np.int64]) -> NDArray[np.bool_]:
     left = lanes.copy()
     left[cleared] = False
     return left
 
 
-def _one_seed(seed: Any) -> int:
-    if isinstance(seed, (int, np.integer)) and not isinstance(seed, bool) and seed >= 0:
-        return int(seed)
-    raise ValueError(
-        f"seed={seed!r}: give one whole number of at least 0; each lane draws from (seed, lane)"
-    )
+def _own_keywords() -> list[str]:
+    parameters = inspect.signature(GlimpseVectorEnv.__init__).parameters.values()
+    return [p.name for p in parameters if p.kind is p.KEYWORD_ONLY]

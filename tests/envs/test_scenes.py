@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import gymnasium as gym
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-import gymnasium as gym
 from saccade.envs.draws import make_key
 from saccade.envs.scenes import (
     ClutteredScene,
@@ -143,7 +143,7 @@ def test_placements_multiply_the_evaluation_split():
         (lambda: ClutteredScene(piece_size=0), "piece_size=0"),
         (lambda: ClutteredScene(piece_size=40).frame_shape((28, 28, 1)), "piece_size=40.*28x28"),
         (lambda: make_scene("cluterred", {}), "did you mean 'cluttered'"),
-        (lambda: make_scene("plain", {"pices": 3}), "pices"),
+        (lambda: make_scene("plain", {"pices": 3}), "unknown keyword 'pices'"),
         (lambda: make_scene("cluttered", {"pices": 3}), "did you mean 'pieces'"),
     ],
 )
