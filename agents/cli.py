@@ -1,0 +1,241 @@
+"""The command `saccade`: train, evaluate, watch, and the list of environments.
+
+A mistake of the user's is one line on stderr and exit code 2; Ctrl-C is exit code 130.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from .errors import UserError, did_you_mean
+
+_OVERRIDE = re.compile(r"--([a-z_]+\.[\w.]+)(?:=(.*))?", re.DOTALL)
+_SPLITS = ("validation", "test")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns its exit code."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        arguments, overrides = _take_overrides(arguments)
+        parsed = _parse(arguments)
+        if overrides and parsed.command != "train":
+            raise UserError(f"--{next(iter(overrides))}: only 'saccade train' takes config keys")
+        return _COMMANDS[parsed.command](parsed, overrides)
+    except UserError as error:
+        print(f"saccade: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("saccade: interrupted", file=sys.stderr)
+        return 130
+
+
+class _Parser(argparse.ArgumentParser):
+    """argparse with errors of one line that name the nearest right word."""
+
+    def error(self, message: str) -> NoReturn:
+        choice = re.match(r"argument (\S+): invalid choice: '(.*?)' \(choose from (.*)\)", message)
+        if choice:
+            name, value, known = choice.groups()
+            words = re.findall(r"[\w.-]+", known)
+            message = f"{name}: unknown '{value}'{did_you_mean(value, words)}"
+        raise UserError(f"{message} (see {self.prog} --help)")
+
+
+def _parse(arguments: list[str]) -> argparse.Namespace:
+    parser = _parser()
+    parsed, unknown = parser.parse_known_args(arguments)
+    if unknown:
+        commands = parser._subparsers._group_actions[0].choices  # type: ignore[union-attr]
+        command = commands[parsed.command]  # type: ignore[index]
+        options = [option for action in command._actions for option in action.option_strings]
+        near = did_you_mean(unknown[0], options) if unknown[0].startswith("-") else ""
+        command.error(f"{unknown[0]}: not understood{near}")
+    return parsed
+
+
+def _parser() -> argparse.ArgumentParser:
+    from .. import __version__
+
+    parser = _Parser(
+        prog="saccade",
+        allow_abbrev=False,
+        description="Glimpse environments for Gymnasium, and models that learn where to look.",
+    )
+    parser.add_argument("--version", action="version", version=f"saccade {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+
+    train = commands.add_parser(
+        "train",
+        allow_abbrev=False,
+        help="train an agent; makes a run folder",
+        description="Train what a config says. Any of its keys can be set behind it: "
+        "--env.glimpses 4 --agent.learning_rate 1e-3 --train.total_timesteps 2e6. "
+        "Ctrl-C saves a checkpoint to --resume from.",
+    )
+    train.add_argument("config", nargs="?", help="a YAML file, or the name of a packaged one")
+    train.add_argument("--resume", metavar="RUN", help="go on with an interrupted run")
+    train.add_argument("--seed", help="the config's seed")
+    train.add_argument("--device", help="cpu, cuda, ...")
+    train.add_argument("--name", help="what the run folder's name starts with")
+    train.add_argument("--runs", metavar="DIR", default="runs", help="where run folders go (runs)")
+    train.add_argument(
+        "--evaluate",
+        nargs="?",
+        const="validation",
+        choices=_SPLITS,
+        help="evaluate at the end, on validation unless 'test' is given",
+    )
+
+    evaluate = commands.add_parser(
+        "evaluate",
+        allow_abbrev=False,
+        help="error, controls and scanpath measures of a run",
+        description="Print and store the table of a run: the learned policy beside random "
+        "fixations, the centre alone and its fixed path, on the same model.",
+    )
+    _add_run(evaluate)
+    evaluate.add_argument("--placements", type=_positive, help="scenes of each image")
+
+    watch = commands.add_parser(
+        "watch",
+        allow_abbrev=False,
+        help="pictures and a film of fixation paths",
+        description="Draw a run's fixation paths: a picture of them all, and an animation.",
+    )
+    _add_run(watch)
+    watch.add_argument(
+        "--images", type=_natural, nargs="+", metavar="N", help="places in the split (the first 8)"
+    )
+    watch.add_argument("--format", choices=("gif", "mp4", "png"), default="gif", help="gif")
+    watch.add_argument("--output", metavar="DIR", help="where to write (the run's pictures)")
+
+    envs = commands.add_parser(
+        "envs",
+        allow_abbrev=False,
+        help="the registered environments",
+        description="List the environments, or describe one.",
+    )
+    envs.add_argument("id", nargs="?", help="describe this one")
+    return parser
+
+
+def _add_run(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("run", help="a run folder")
+    parser.add_argument("--split", choices=_SPLITS, default="validation", help="validation")
+    parser.add_argument("--checkpoint", choices=("best", "last"), help="best where there is one")
+    parser.add_argument("--device", help="where to run it (the config's)")
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be a whole number above 0, got '{text}'")
+    return int(text)
+
+
+def _natural(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"must be a whole number from 0 on, got '{text}'")
+    return int(text)
+
+
+def _take_overrides(arguments: list[str]) -> tuple[list[str], dict[str, str]]:
+    """Part `--env.glimpses 4` and `--env.glimpses=4` from the rest."""
+    rest: list[str] = []
+    overrides: dict[str, str] = {}
+    words = iter(arguments)
+    for word in words:
+        match = _OVERRIDE.fullmatch(word)
+        if match is None:
+            rest.append(word)
+            continue
+        value = match[2] if match[2] is not None else next(words, None)
+        if value is None or (match[2] is None and value.startswith("--")):
+            raise UserError(f"--{match[1]}: needs a value")
+        overrides[match[1]] = value
+    return rest, overrides
+
+
+def _train(parsed: argparse.Namespace, overrides: dict[str, str]) -> int:
+    from . import config
+    from .train import resume, train
+
+    settings: dict[str, Any] = {
+        key: config.read_yaml(value, f"--{key}") for key, value in overrides.items()
+    }
+    for key in ("seed", "device", "name"):
+        value = getattr(parsed, key)
+        if value is not None:
+            settings[key] = config.read_yaml(value, f"--{key}") if key == "seed" else value
+    if parsed.resume is not None:
+        if parsed.config is not None or settings:
+            raise UserError("--resume: goes on with the run's own config; give nothing beside it")
+        finished = resume(parsed.resume)
+    elif parsed.config is None:
+        raise UserError("train: give a config, or --resume RUN (see saccade train --help)")
+    else:
+        finished = train(config.load(parsed.config, settings), runs=parsed.runs)
+    run = finished.run
+    if finished.interrupted:
+        print(f"Stopped at {finished.timesteps:,} timesteps. Go on with:", file=sys.stderr)
+        print(f"  saccade train --resume {run.path}", file=sys.stderr)
+        return 130
+    if parsed.evaluate:
+        _print_evaluation(run.path, split=parsed.evaluate)
+    print(f"Run folder: {run.path}    curves: tensorboard --logdir {run.path.parent}")
+    return 0
+
+
+def _evaluate(parsed: argparse.Namespace, _: dict[str, str]) -> int:
+    _print_evaluation(
+        parsed.run,
+        split=parsed.split,
+        placements=parsed.placements,
+        checkpoint=parsed.checkpoint,
+        device=parsed.device,
+    )
+    return 0
+
+
+def _print_evaluation(path: str | Path, **options: Any) -> None:
+    from .evaluate import evaluate_run
+    from .runs import RunFolder
+
+    print(evaluate_run(RunFolder.open(path), **options).markdown())
+
+
+def _watch(parsed: argparse.Namespace, _: dict[str, str]) -> int:
+    from .runs import RunFolder
+    from .watch import watch
+
+    files = watch(
+        RunFolder.open(parsed.run),
+        parsed.images,
+        split=parsed.split,
+        form=parsed.format,
+        output=parsed.output,
+        checkpoint=parsed.checkpoint,
+        device=parsed.device,
+    )
+    for file in files:
+        print(file)
+    return 0
+
+
+def _envs(parsed: argparse.Namespace, _: dict[str, str]) -> int:
+    from . import catalog
+
+    print(catalog.page(parsed.id) if parsed.id else catalog.table())
+    return 0
+
+
+_COMMANDS = {"train": _train, "evaluate": _evaluate, "watch": _watch, "envs": _envs}
+
+
+if __name__ == "__main__":
+    sys.exit(main())

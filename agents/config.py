@@ -1,0 +1,244 @@
+"""Configs: what a run was asked for, read from YAML, dotted overrides on top, every key checked.
+
+    env:    {id: saccade/TranslatedDigits-v0, glimpses: 6, ...}   keywords of the environment
+    agent:  {name: ram, learning_rate: 1e-3, ...}                 keywords of the learner
+    train:  {total_timesteps: 2_000_000, ...}                     fields of TrainConfig
+    seed: 0
+    device: cpu
+
+Keys, types and defaults of `env` and `agent` are those of the signatures that they end up in, said
+there once: the environment id's vector entry point, and the learner's `__init__`. Reading happens
+in two steps: the id and the agent's name first, then everything against their signatures.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+import yaml
+
+from ..envs.registration import keywords
+from .errors import UserError, did_you_mean
+from .learners import LEARNERS
+from .schema import Checker, Parameter, parameters_of, settable
+
+# What a run sets itself and a config therefore cannot.
+_ENV_OWN = frozenset(
+    ["num_envs", "paths", "split", "shard", "placements", "scene", "autoreset_mode", "render_mode"]
+)
+_PARTS = ("env", "agent", "train")
+_SCALARS = ("name", "seed", "device")
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Budget, evaluation and checkpoints; frequencies in environment steps (timesteps)."""
+
+    total_timesteps: int = 1_000_000
+    eval_freq: int = 100_000  # a pass over `validation` every so many steps
+    eval_placements: int = 1  # scenes of each image in a pass, also in `saccade evaluate`
+    checkpoint_freq: int = 100_000
+    patience: int = 0  # evaluations without a better one before stopping; 0: never
+    picture_images: int = 8  # validation images whose paths TensorBoard shows
+    threads: int = 2
+
+    def __post_init__(self) -> None:
+        for name, least in _LEAST.items():
+            if getattr(self, name) < least:
+                raise ValueError(f"'train.{name}' must be at least {least}")
+
+
+_LEAST = dict(
+    total_timesteps=1, eval_freq=1, eval_placements=1, checkpoint_freq=1, threads=1
+) | dict(patience=0, picture_images=0)
+
+
+@dataclass(frozen=True)
+class EnvConfig:
+    """An environment id and the keywords that it is made with."""
+
+    id: str
+    keywords: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class AgentConfig:
+    """A learner's name in LEARNERS and the keywords that it is made with."""
+
+    name: str
+    keywords: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Config:
+    """A resolved config: every key has a value. `name` starts the run folder's name."""
+
+    env: EnvConfig
+    agent: AgentConfig
+    train: TrainConfig
+    seed: int = 0
+    device: str = "cpu"
+    name: str = "run"
+
+    def to_dict(self) -> dict[str, Any]:
+        """The config as YAML shows it."""
+        return {
+            "name": self.name,
+            "env": {"id": self.env.id, **self.env.keywords},
+            "agent": {"name": self.agent.name, **self.agent.keywords},
+            "train": dataclasses.asdict(self.train),
+            "seed": self.seed,
+            "device": self.device,
+        }
+
+    def to_yaml(self) -> str:
+        """YAML text that `load` reads back as an equal config."""
+        return yaml.safe_dump(_yaml_value(self.to_dict()), sort_keys=False, allow_unicode=True)
+
+
+def load(path: str | Path, overrides: Mapping[str, Any] | None = None) -> Config:
+    """Read a config file, apply dotted overrides such as {"env.glimpses": 4}, check it all.
+
+    A bare name (`ram_mnist`) or a path that is not there is looked for among the packaged configs.
+    Raises UserError, one line, naming the key and the nearest right one.
+    """
+    file = find(path)
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: {getattr(error, 'strerror', None) or error}") from None
+    document = read_yaml(text, str(path))
+    if document is None:
+        document = {}
+    if not isinstance(document, dict):
+        raise UserError(f"{path}: should hold keys and values, such as 'seed: 0'")
+    origin = {}
+    for dotted, value in (overrides or {}).items():
+        _override(document, dotted, value)
+        origin[dotted] = f"--{dotted}"
+    name = file.stem if file.name != "config.yaml" else file.resolve().parent.name
+    return resolve({"name": name, **document}, str(path), origin)
+
+
+def find(path: str | Path) -> Path:
+    """The file that `path` means: itself, or the packaged config of that name."""
+    path = Path(path)
+    if path.is_file():
+        return path
+    packaged = Path(__file__).resolve().parent.parent / "configs"
+    copy = packaged / (path.name if path.suffix in (".yaml", ".yml") else f"{path.name}.yaml")
+    if copy.is_file() and str(path.parent) in (".", "configs"):
+        return copy
+    if path.is_dir():
+        raise UserError(f"{path}: a folder, not a config file")
+    known = sorted(file.stem for file in packaged.glob("*.yaml"))
+    raise UserError(f"{path}: no such config file{did_you_mean(path.stem, known)}")
+
+
+def resolve(
+    document: Mapping[str, Any], source: str = "config", origin: Mapping[str, str] | None = None
+) -> Config:
+    """Check a nested mapping against the signatures and fill in their defaults.
+
+    `source` opens the message of an error; `origin` names the keys that came from elsewhere.
+    """
+    check = Checker(source, origin or {})
+    check.known("", document, (*_SCALARS, *_PARTS))
+    parts: dict[str, dict[str, Any]] = {}
+    for part in _PARTS:
+        value = document.get(part)
+        if value is not None and not isinstance(value, Mapping):
+            check.fail(part, f"'{part}' must hold keys and values, got {value!r}")
+        parts[part] = dict(value or {})
+
+    env_id = check.choice("env", parts["env"], "id", env_ids())
+    agent = check.choice("agent", parts["agent"], "name", list(LEARNERS))
+    learner = LEARNERS[agent]
+    if "action" not in parts["env"]:
+        parts["env"]["action"] = learner.action
+    env_keywords = check.part("env", parts["env"], env_parameters(env_id))
+    agent_keywords = check.part("agent", parts["agent"], parameters_of(learner.load(), learner.own))
+    train = check.part("train", parts["train"], parameters_of(TrainConfig))
+    scalars = {key: document[key] for key in _SCALARS if key in document}
+    fields = {"name": Parameter(str, "run"), "seed": Parameter(int, 0)}
+    scalars = check.part("", scalars, fields | {"device": Parameter(str, "cpu")})
+    if scalars["seed"] < 0:
+        check.fail("seed", "'seed' must be at least 0")
+    try:
+        return Config(
+            EnvConfig(env_id, env_keywords),
+            AgentConfig(agent, agent_keywords),
+            TrainConfig(**train),
+            **scalars,
+        )
+    except ValueError as error:
+        raise UserError(f"{source}: {error}") from None
+
+
+def env_ids() -> list[str]:
+    """The ids of this suite in Gymnasium's registry, sorted."""
+    return sorted(name for name in gymnasium.registry if name.startswith("saccade/"))
+
+
+def env_parameters(env_id: str) -> dict[str, Parameter]:
+    """The settable keywords of an id, with the id's own defaults."""
+    return settable(keywords(env_id), _ENV_OWN)
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML 1.1 as PyYAML reads it, but 1e-3 is a number and a key may stand only once."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen = set()
+        for key, _ in node.value:
+            name = getattr(key, "value", None)
+            if isinstance(name, str) and name in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key '{name}' stands twice", key.start_mark
+                )
+            seen.add(name if isinstance(name, str) else id(key))
+        return super().construct_mapping(node, deep)
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"^[-+]?(\d[\d_]*\.?[\d_]*|\.\d[\d_]*)[eE][-+]?\d+$"),
+    list("-+0123456789."),
+)
+
+
+def read_yaml(text: str, source: str) -> Any:
+    """The value of YAML text; UserError with `source` and the line where it is not YAML."""
+    try:
+        return yaml.load(text, Loader=_Loader)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f"line {mark.line + 1}: " if mark is not None else ""
+        problem = getattr(error, "problem", None) or str(error)
+        raise UserError(f"{source}: {line}not valid YAML: {problem}") from None
+
+
+def _override(document: dict[str, Any], dotted: str, value: Any) -> None:
+    *parents, last = dotted.split(".")
+    place = document
+    for parent in parents:
+        inner = place.get(parent)
+        if not isinstance(inner, dict):
+            inner = place[parent] = {}
+        place = inner
+    place[last] = value
+
+
+def _yaml_value(value: Any) -> Any:
+    """Tuples as lists, so that the file has no tags."""
+    if isinstance(value, Mapping):
+        return {key: _yaml_value(inner) for key, inner in value.items()}
+    if isinstance(value, (tuple, list)):
+        return [_yaml_value(inner) for inner in value]
+    return value

@@ -1,0 +1,45 @@
+"""Learning curves and pictures for TensorBoard, under the names that stable-baselines3 uses."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Curves:
+    """Writes one run's events; holds an open event file until `close`.
+
+    `resumed_at` is the timestep that a resumed run continues from: what an interrupted one wrote
+    beyond it is hidden, so that curves do not overlap.
+    """
+
+    def __init__(self, folder: Path, resumed_at: int = 0) -> None:
+        from torch.utils.tensorboard import SummaryWriter
+
+        purge = resumed_at + 1 if resumed_at else None
+        self._writer = SummaryWriter(str(folder), purge_step=purge)
+
+    def scalars(self, metrics: Mapping[str, float], step: int) -> None:
+        """One point on the curve of each name; those without a finite value get none."""
+        for name, value in metrics.items():
+            if math.isfinite(value):
+                self._writer.add_scalar(name, value, step)
+
+    def picture(self, name: str, rgb: NDArray[np.uint8], step: int) -> None:
+        """A picture, uint8 (h, w, 3)."""
+        self._writer.add_image(name, rgb, step, dataformats="HWC")
+
+    def text(self, name: str, content: str) -> None:
+        """Text, shown as it stands."""
+        block = "\n".join(f"    {line}" for line in content.splitlines())
+        self._writer.add_text(name, block, 0)
+
+    def flush(self) -> None:
+        self._writer.flush()
+
+    def close(self) -> None:
+        self._writer.close()

@@ -1,0 +1,32 @@
+"""Environments as a run makes them: from a config, one split, autoreset disabled."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium
+from gymnasium.vector import AutoresetMode
+
+from .config import Config
+from .errors import UserError
+
+EVALUATION_LANES = 500
+
+
+def make_env(config: Config, split: str, **keywords: Any) -> Any:
+    """A native vector environment of the config's id and keywords.
+
+    `keywords` come on top (num_envs, paths, placements, ...). What the environment refuses becomes
+    a UserError of one line.
+    """
+    keywords = {"num_envs": EVALUATION_LANES, **keywords}
+    try:
+        return gymnasium.make_vec(
+            config.env.id,
+            split=split,
+            vector_kwargs=None,
+            autoreset_mode=AutoresetMode.DISABLED,
+            **{**config.env.keywords, **keywords},
+        )
+    except (ValueError, TypeError, OSError, gymnasium.error.Error) as error:
+        raise UserError(f"{config.env.id}: {error}") from error

@@ -1,0 +1,308 @@
+"""How well a run's policy answers and where it looks, beside its controls on the same model.
+
+The same trained model answers along four paths: its own, random fixations, the centre alone, and
+the fixed path, which is its own mean path over `validation`, replayed on every image. Where a
+control does as well as the learned gaze, the table says so.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import gaze, scanpath, stats
+from .config import Config, load
+from .environments import make_env
+from .errors import UserError
+from .learners import LEARNERS
+from .rollout import Episodes, rollout
+from .runs import RunFolder, write_atomic
+
+Split = Literal["validation", "test"]
+
+LEARNED = "learned"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One policy's figures: intervals at 95%, shares in [0, 1]; `behind` is its error minus the
+    learned policy's, scene by scene (None for the learned policy itself)."""
+
+    name: str
+    error: stats.Interval
+    reward: stats.Interval
+    glimpses: float
+    sensor_values: float
+    scanpath: dict[str, float]
+    behind: stats.Interval | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """For metrics.json: intervals as [estimate, low, high], NaN as null."""
+        return _json(dataclasses.asdict(self))
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The rows of one evaluation, and what they were measured on."""
+
+    env_id: str
+    split: str
+    scenes: int
+    images: int
+    checkpoint: str
+    rows: tuple[Row, ...]
+
+    @property
+    def learned(self) -> Row:
+        return self.rows[0]
+
+    def sentences(self) -> list[str]:
+        """In words, for each control: the learned gaze is ahead, behind, or not told apart."""
+        return [_sentence(row) for row in self.rows if row.behind is not None]
+
+    def as_dict(self) -> dict[str, Any]:
+        """For metrics.json."""
+        return {
+            "env": self.env_id,
+            "scenes": self.scenes,
+            "images": self.images,
+            "checkpoint": self.checkpoint,
+            "rows": [row.as_dict() for row in self.rows],
+            "sentences": self.sentences(),
+        }
+
+    def markdown(self) -> str:
+        """The tables and the sentences, ready for a page."""
+        placed = "" if self.scenes == self.images else f" ({self.scenes // self.images} an image)"
+        lines = [
+            f"## {self.env_id}, {self.split}",
+            "",
+            f"{self.scenes} scenes{placed}, checkpoint `{self.checkpoint}`, one deterministic path"
+            " a scene; 95% intervals.",
+            "",
+            *_table(_RESULTS, self.rows),
+            "",
+            *(f"- {sentence}" for sentence in self.sentences()),
+            "",
+            *_table(_SCANPATH, self.rows),
+            "",
+        ]
+        return "\n".join(lines)
+
+
+def evaluate(
+    policy: gaze.Policy,
+    make: Callable[[str], Any],
+    split: Split,
+    *,
+    placements: int = 1,
+    seed: int = 0,
+) -> tuple[Row, ...]:
+    """Rows for a policy: learned, random, centre and fixed path, on the environments of `make`.
+
+    `make(split)` gives a native vector environment with autoreset disabled, `placements` scenes an
+    image; it is closed here.
+    """
+    env = make(split)
+    core = env.unwrapped
+    count, glimpses = int(core.split_length), int(core.glimpses)
+    learned = rollout(policy, env)
+    if split == "validation":
+        path = gaze.mean_path(learned.fixations)
+    else:
+        validation = make("validation")
+        path = gaze.mean_path(rollout(policy, validation).fixations)
+        validation.close()
+    controls = {
+        "random": gaze.random_paths(count, glimpses, seed),
+        "centre": gaze.center_path(glimpses),
+        "fixed path": path,
+    }
+    # Scenes of one image stand together in intervals: scene i shows image i modulo their number.
+    images = learned.index % (count // placements) if placements > 1 else None
+    rows = [_row(LEARNED, learned, core, images)]
+    for name, paths in controls.items():
+        seen = rollout(gaze.FixedPath(policy, env, paths), env)
+        rows.append(_row(name, seen, core, images, against=learned))
+    env.close()
+    return tuple(rows)
+
+
+def evaluate_run(
+    run: RunFolder,
+    split: Split = "validation",
+    *,
+    placements: int | None = None,
+    checkpoint: str | None = None,
+    device: str | None = None,
+) -> Evaluation:
+    """Evaluate a run's checkpoint and store the table in its folder.
+
+    Writes `evaluation-<split>.md` and `evaluations.<split>` of metrics.json. `placements` is the
+    number of scenes of each image; without it, the config's `train.eval_placements`.
+    """
+    if split not in ("validation", "test"):
+        raise UserError(f"no split to evaluate is called '{split}' (known: validation, test)")
+    config, policy, file = load_policy(run, checkpoint, device)
+    placements = config.train.eval_placements if placements is None else placements
+    sizes = {}
+
+    def make(which: str) -> Any:
+        env = make_env(config, which, placements=placements)
+        sizes[which] = int(env.unwrapped.split_length)
+        return env
+
+    started = time.perf_counter()
+    rows = evaluate(policy, make, split, placements=placements, seed=config.seed)
+    scenes = sizes[split]
+    found = Evaluation(
+        config.env.id, split, scenes, scenes // placements, file.name.removesuffix(".pt"), rows
+    )
+    stored = run.metrics().get("evaluations", {})
+    entry = found.as_dict() | {
+        "placements": placements,
+        "timesteps": getattr(policy, "num_timesteps", None),
+        "seconds": round(time.perf_counter() - started, 2),
+    }
+    write_atomic(run.path / f"evaluation-{split}.md", found.markdown())
+    run.update_metrics({"evaluations": {**stored, split: entry}})
+    return found
+
+
+def load_policy(
+    run: RunFolder, checkpoint: str | None = None, device: str | None = None
+) -> tuple[Config, Any, Path]:
+    """A run's config, the learner in its checkpoint, and that checkpoint's file."""
+    config = load(run.config)
+    file = run.checkpoint(checkpoint)
+    return config, LEARNERS[config.agent.name].restore(file, device=device or config.device), file
+
+
+def _row(
+    name: str,
+    seen: Episodes,
+    core: Any,
+    images: NDArray[np.int64] | None,
+    against: Episodes | None = None,
+) -> Row:
+    height, width, channels = core.image_shape
+    size, scales = int(core.sensor.size), int(core.sensor.scales)
+    wrong = ~seen.success
+    behind = None
+    if against is not None:
+        behind = stats.paired_bootstrap(wrong, ~against.success, images)
+    glimpses = float(seen.length.mean())
+    return Row(
+        name=name,
+        error=stats.proportion_interval(wrong, images),
+        reward=stats.mean_interval(seen.reward, images),
+        glimpses=glimpses,
+        sensor_values=glimpses * size * size * scales * channels,
+        scanpath=scanpath.measures(
+            seen.fixations, seen.box, height=height, width=width, size=size, scales=scales
+        ),
+        behind=behind,
+    )
+
+
+def _sentence(row: Row) -> str:
+    assert row.behind is not None
+    points = row.behind.scaled(100)
+    ends = f"{points.low:+.2f} to {points.high:+.2f}"
+    if row.behind.low > 0:
+        return (
+            f"The learned gaze is ahead of {_CALLED[row.name]} by {points.estimate:.2f} points"
+            f" of error ({ends})."
+        )
+    verb = "does better than" if row.behind.high < 0 else "does as well as"
+    return (
+        f"**{_CALLED[row.name].capitalize()} {verb} the learned gaze here**: a difference of"
+        f" {points.estimate:+.2f} points of error ({ends})."
+    )
+
+
+_CALLED = {
+    "random": "random fixations",
+    "centre": "the centre alone",
+    "fixed path": "the fixed path",
+}
+
+Column = tuple[str, Callable[[Row], str]]
+
+
+def _share(name: str) -> Callable[[Row], str]:
+    return lambda row: f"{100 * row.scanpath[name]:.1f}%"
+
+
+def _number(name: str) -> Callable[[Row], str]:
+    return lambda row: "-" if np.isnan(row.scanpath[name]) else f"{row.scanpath[name]:.2f}"
+
+
+def _interval(interval: stats.Interval | None, factor: float = 1.0, sign: str = "") -> str:
+    if interval is None:
+        return ""
+    estimate, low, high = interval.scaled(factor)
+    return f"{estimate:{sign}.2f} ({low:{sign}.2f} to {high:{sign}.2f})"
+
+
+_RESULTS: list[Column] = [
+    ("gaze", lambda row: row.name),
+    ("error %", lambda row: _interval(row.error, 100)),
+    ("behind learned", lambda row: _interval(row.behind, 100, "+")),
+    ("mean return", lambda row: f"{row.reward.estimate:.4f}"),
+    ("glimpses", lambda row: f"{row.glimpses:.2f}"),
+    ("sensor values", lambda row: f"{row.sensor_values:.0f}"),
+    ("distinct pixels", lambda row: f"{row.scanpath['distinct_pixels']:.0f}"),
+]
+
+_SCANPATH: list[Column] = [
+    ("gaze", lambda row: row.name),
+    ("on target", _share("on_target")),
+    ("ever on target", _share("ever_on_target")),
+    ("first on target at", _number("first_on_target")),
+    ("amplitude, pixels", _number("amplitude")),
+    ("revisits", _share("revisits")),
+    ("entropy, bits", _number("entropy")),
+]
+
+
+def _table(columns: list[Column], rows: tuple[Row, ...]) -> list[str]:
+    """A Markdown table, padded so that it also reads well in a terminal."""
+    cells = [[title for title, _ in columns]]
+    cells += [[show(row) for _, show in columns] for row in rows]
+    widths = [max(len(line[i]) for line in cells) for i in range(len(columns))]
+    lines = []
+    for line in cells:
+        first, *rest = (
+            cell.ljust(width) if i == 0 else cell.rjust(width)
+            for i, (cell, width) in enumerate(zip(line, widths, strict=True))
+        )
+        lines.append("| " + " | ".join([first, *rest]) + " |")
+    rule = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]
+    lines.insert(1, "| " + " | ".join(rule) + " |")
+    return lines
+
+
+def _json(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _json(inner) for key, inner in value.items()}
+    if isinstance(value, (tuple, list)):
+        return [_json(inner) for inner in value]
+    if isinstance(value, (float, np.floating)):
+        return float(value) if np.isfinite(value) else None
+    return value
+
+
+if __name__ == "__main__":
+    import sys
+
+    from .cli import main
+
+    sys.exit(main(["evaluate", *sys.argv[1:]]))

@@ -1,0 +1,57 @@
+"""The learners that a config can name: a new agent is one entry.
+
+A learner is a class with the face of a stable-baselines3 model: `Learner(env, *, seed, device,
+...)`, `learn(total_timesteps, callback)`, `predict`, `save(path)`, `load(path, env, device)`,
+`num_timesteps`. Entries are strings, so that naming one imports nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .errors import UserError
+
+
+@dataclass(frozen=True)
+class Learner:
+    """Where a learner's class is, and what a run decides for it.
+
+    `entry` is "module:class" under `saccade`; `own` are keywords that a run sets itself and a
+    config therefore cannot; `action` is the environment's action mode where the config names none.
+    """
+
+    entry: str
+    action: str
+    own: frozenset[str] = frozenset({"env", "seed", "device"})
+
+    def load(self) -> Any:
+        """Import and return the class."""
+        module, name = self.entry.split(":")
+        package = __name__.rsplit(".", 2)[0]
+        return getattr(importlib.import_module(f"{package}.{module}"), name)
+
+    def restore(self, file: Path, env: Any = None, device: str = "cpu") -> Any:
+        """The learner in a checkpoint; UserError where the file is damaged or does not fit."""
+        check_device(device)
+        try:
+            return self.load().load(file, env=env, device=device)
+        except (ValueError, OSError, RuntimeError) as error:
+            raise UserError(f"{error}") from error
+
+
+LEARNERS: dict[str, Learner] = {
+    "ram": Learner("ram.learner:RAM", action="dict"),
+}
+
+
+def check_device(name: str) -> None:
+    """UserError unless PyTorch knows the device and it is there."""
+    import torch
+
+    try:
+        torch.empty(0, device=name)
+    except (RuntimeError, AssertionError, NotImplementedError):
+        raise UserError(f"device '{name}': not here; 'cpu' always is") from None

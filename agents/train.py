@@ -1,0 +1,143 @@
+"""Train what a config says: environments, learner, validation, checkpoints, a run folder.
+
+Everything that can be wrong with a config shows before the folder is made. Ctrl-C ends the
+training between two updates, with a checkpoint that `resume` goes on from to the same bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+import sys
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ..ram.callbacks import Checkpoint, StopOnInterrupt, Validation
+from .config import Config, load
+from .environments import EVALUATION_LANES, make_env
+from .errors import UserError
+from .journal import Journal
+from .learners import LEARNERS, check_device
+from .runs import RunFolder
+
+PACKAGES = ("torch", "numpy", "gymnasium", "stable-baselines3")
+_LANES = ("num_envs", "paths")  # what an agent's keywords say of the training environment
+
+
+@dataclass(frozen=True)
+class Finished:
+    """How a training ended: its folder, how far it came, whether Ctrl-C ended it."""
+
+    run: RunFolder
+    timesteps: int
+    interrupted: bool
+
+
+def train(config: Config, runs: str | Path = "runs") -> Finished:
+    """Train from the beginning into a new folder under `runs`.
+
+    Raises UserError, before anything is written, where the environment or the learner refuse
+    their keywords.
+    """
+    _set_threads(config)
+    env = _training_env(config)
+    learner = _make_learner(config, env)
+    evaluation = _evaluation_envs(config)
+    text = config.to_yaml()
+    run = RunFolder.create(runs, config.name, config.seed, text)
+    run.update_metrics(_circumstances(config, text))
+    return _learn(config, run, learner, evaluation)
+
+
+def resume(path: str | Path) -> Finished:
+    """Go on with an interrupted run, in its folder, from its last checkpoint."""
+    run = RunFolder.open(path)
+    config = load(run.config)
+    if run.metrics().get("finished"):
+        raise UserError(f"{path}: has finished, there is nothing to resume")
+    file = run.checkpoint("last")
+    _set_threads(config)
+    env = _training_env(config)
+    learner = LEARNERS[config.agent.name].restore(file, env, config.device)
+    return _learn(config, run, learner, _evaluation_envs(config))
+
+
+def _learn(config: Config, run: RunFolder, learner: Any, evaluation: tuple[Any, Any]) -> Finished:
+    settings = config.train
+    unseen, watched = evaluation
+    validation = Validation(
+        unseen,
+        settings.eval_freq,
+        patience=settings.patience or None,
+        path=run.checkpoints / "best.pt",
+    )
+    stop = StopOnInterrupt()
+    journal = Journal(config, run, validation, watched)
+    # In this order: the journal tells what validation found, the checkpoint holds all their states.
+    checkpoint = Checkpoint(run.checkpoints / "last.pt", settings.checkpoint_freq)
+    learner.learn(settings.total_timesteps, [stop, validation, journal, checkpoint])
+    interrupted = stop.interrupted
+    run.update_metrics({"finished": not interrupted})
+    for env in (learner.env, unseen, watched):
+        if env is not None:
+            env.close()
+    return Finished(run, learner.num_timesteps, interrupted)
+
+
+def _training_env(config: Config) -> Any:
+    # A learner without lanes that share a scene has no keyword `paths`.
+    own = {key: value for key, value in config.agent.keywords.items() if key in _LANES}
+    return make_env(config, "train", **own)
+
+
+def _evaluation_envs(config: Config) -> tuple[Any, Any]:
+    """What validation walks, and the few scenes whose paths are drawn (None: none)."""
+    placements = config.train.eval_placements
+    unseen = make_env(config, "validation", num_envs=EVALUATION_LANES, placements=placements)
+    lanes = min(config.train.picture_images, int(unseen.unwrapped.split_length))
+    watched = make_env(config, "validation", num_envs=lanes) if lanes else None
+    return unseen, watched
+
+
+def _make_learner(config: Config, env: Any) -> Any:
+    check_device(config.device)
+    learner = LEARNERS[config.agent.name].load()
+    try:
+        return learner(env, **config.agent.keywords, seed=config.seed, device=config.device)
+    except (ValueError, TypeError, RuntimeError) as error:
+        raise UserError(f"agent {config.agent.name}: {error}") from error
+
+
+def _set_threads(config: Config) -> None:
+    torch.set_num_threads(config.train.threads)
+
+
+def _circumstances(config: Config, text: str) -> dict[str, Any]:
+    """What a number in metrics.json depends on besides the config itself."""
+    from .. import __version__
+
+    versions = {"saccade": __version__, "python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            versions[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            versions[package] = "not installed"
+    return {
+        "name": config.name,
+        "config_sha256": hashlib.sha256(text.encode()).hexdigest(),
+        "versions": versions,
+        "device": config.device,
+        "machine": f"{platform.system()} {platform.machine()}",
+        "threads": torch.get_num_threads(),
+        "finished": False,
+    }
+
+
+if __name__ == "__main__":
+    from .cli import main
+
+    sys.exit(main(["train", *sys.argv[1:]]))

@@ -1,0 +1,99 @@
+"""The command line: help, the environments, watching, and mistakes said in one line."""
+
+import subprocess
+import sys
+
+import pytest
+from PIL import Image
+
+from saccade.agents.cli import main
+
+MISTAKES = {
+    "no command": ([], "COMMAND"),
+    "unknown command": (["evalute"], "did you mean 'evaluate'?"),
+    "unknown option": (["train", "ram_digits", "--evaluat"], "did you mean '--evaluate'?"),
+    "another command's option": (["evaluate", "x", "--resume", "y"], "--resume: not understood"),
+    "unknown split": (["train", "ram_digits", "--evaluate", "tset"], "did you mean 'test'?"),
+    "no config": (["train"], "give a config, or --resume RUN"),
+    "an override without a value": (["train", "ram_digits", "--env.glimpses"], "needs a value"),
+    "an override elsewhere": (["evaluate", "x", "--env.glimpses", "3"], "only 'saccade train'"),
+    "no run": (["evaluate", "nowhere"], "no such run folder"),
+    "no run to watch": (["watch", "nowhere"], "no such run folder"),
+    "no run to resume": (["train", "--resume", "nowhere"], "no such run folder"),
+    "unknown environment": (["envs", "Digit-v0"], "did you mean 'saccade/Digits-v0'?"),
+    "a number that is none": (["watch", "x", "--images", "one"], "'one'"),
+    "too few": (["evaluate", "x", "--placements", "0"], "above 0"),
+}
+
+
+@pytest.mark.parametrize(("arguments", "message"), MISTAKES.values(), ids=MISTAKES.keys())
+def test_mistakes_are_one_line(arguments, message, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(arguments) == 2
+    out, err = capsys.readouterr()
+    assert err.startswith("saccade: ") and message in err and err.count("\n") == 1
+    assert not out and not list(tmp_path.iterdir())
+
+
+def test_help_and_version(capsys):
+    for arguments, expected in ((["--help"], "evaluate"), (["--version"], "saccade 0")):
+        with pytest.raises(SystemExit) as left:
+            main(arguments)
+        assert left.value.code == 0 and expected in capsys.readouterr().out
+
+
+def test_overrides_may_stand_before_the_config(capsys):
+    assert main(["train", "--env.glimpses", "4", "nowhere.yaml"]) == 2
+    assert "nowhere.yaml" in capsys.readouterr().err
+
+
+def test_the_environments_are_listed_without_torch_or_data():
+    code = (
+        "import sys\n"
+        "from saccade.agents.cli import main\n"
+        "assert main(['envs']) == 0\n"
+        "assert not {'torch', 'sklearn', 'matplotlib', 'tensorboard'} & set(sys.modules)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    (line,) = (line for line in done.stdout.splitlines() if "ClutteredMNIST100-v0" in line)
+    assert all(word in line for word in ("mnist", "8 pieces", "100x100", "4 x 12x12"))
+
+
+def test_an_environment_has_a_page(capsys):
+    assert main(["envs", "TranslatedDigits-v0"]) == 0
+    out = capsys.readouterr().out
+    assert "## Action Space" in out and "scales = 3" in out
+
+
+def test_watch_draws_a_picture_and_a_film(run, capsys):
+    assert main(["watch", str(run)]) == 0
+    files = capsys.readouterr().out.split()
+    assert files == [str(run / "pictures" / f"paths-validation.{end}") for end in ("png", "gif")]
+    with Image.open(files[1]) as film:
+        assert film.n_frames > 8
+
+
+def test_watch_draws_chosen_images_elsewhere(run, capsys, tmp_path):
+    output = tmp_path / "out"
+    command = ["watch", str(run), "--images", "3", "17", "--split", "test", "--format", "png"]
+    assert main([*command, "--output", str(output)]) == 0
+    assert [file.name for file in output.iterdir()] == ["paths-test-3-17.png"]
+
+
+def test_watch_names_an_image_that_is_not_there(run, capsys):
+    before = sorted(run.rglob("*"))
+    assert main(["watch", str(run), "--images", "3", "99999"]) == 2
+    assert "--images 99999" in capsys.readouterr().err
+    assert sorted(run.rglob("*")) == before
+
+
+def test_ctrl_c_elsewhere_is_no_traceback(monkeypatch, capsys):
+    from saccade.agents import cli
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setitem(cli._COMMANDS, "envs", interrupted)
+    assert main(["envs"]) == 130
+    assert capsys.readouterr().err == "saccade: interrupted\n"
