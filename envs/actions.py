@@ -7,7 +7,7 @@ is one class and one line in `ACTIONS`.
 from __future__ import annotations
 
 import abc
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -46,8 +46,6 @@ class ActionMode(abc.ABC):
         self.stop = stop
         self.grid = grid
         rows, columns = grid
-        if rows < 1 or columns < 1:
-            raise ValueError(f"grid={grid}: take at least one row and one column")
         y, x = np.divmod(np.arange(rows * columns), columns)
         # Cell i of n is centred at -1 + (2 i + 1) / n; cells are numbered row by row.
         self._cells = np.stack(
@@ -273,6 +271,17 @@ class FixationAction(ActionMode):
 ACTIONS: dict[str, type[ActionMode]] = {
     mode.name: mode for mode in (BoxAction, DictAction, GridAction, DiscreteAction, FixationAction)
 }
+
+
+def check_grid(grid: Sequence[int]) -> tuple[int, int]:
+    """`(rows, columns)` as it was given.
+
+    Raises:
+        ValueError: it is not two whole numbers of at least 1.
+    """
+    if len(grid) != 2 or any(int(cells) != cells or cells < 1 for cells in grid):
+        raise ValueError(f"grid={grid}: give (rows, columns), at least one each")
+    return int(grid[0]), int(grid[1])
 
 
 def best_score(scores: NDArray[np.floating], key: NDArray[np.uint64]) -> NDArray[np.int64]:

@@ -16,7 +16,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
-from .actions import ACTIONS
+from .actions import ACTIONS, check_grid
 from .datasets import Dataset, load_dataset
 from .draws import uniform
 from .eye import Eye, Moves
@@ -125,12 +125,12 @@ class GlimpseVectorEnv(VectorEnv):
         self.image_shape = self.scene.frame_shape(dataset.shape)  # (H, W, C)
         self.sensor = GlimpseSensor(size, scales)
         self._eye = Eye(self.sensor, n, self.image_shape, moves, reach)
-        self.moves = moves
+        self.moves, self.reach = moves, reach
 
         # What is asked, and how it is answered.
         self.action_mode = choose("action", action, ACTIONS)
-        rows, columns = grid
-        self._action = ACTIONS[action](self.num_classes, (rows, columns), stop)
+        self.grid = check_grid(grid)
+        self._action = ACTIONS[action](self.num_classes, self.grid, stop)
         self._task = Classify(n, self.num_classes, reward, score_scale, glimpse_cost)
         self._answerer = answerer
         if (action == "fixation") != (answerer is not None):
