@@ -1,0 +1,252 @@
+"""What may happen between the updates of `RAM.learn`: validation, checkpoints, an orderly stop."""
+
+from __future__ import annotations
+
+import copy
+import os
+import signal
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from gymnasium.vector import VectorEnv
+
+if TYPE_CHECKING:
+    from .learner import RAM
+
+Metrics = dict[str, float]
+
+
+class Callback:
+    """Called by `RAM.learn`; subclasses override what they need.
+
+    `metrics` holds what was measured at this update, under the names that stable-baselines3's
+    users know, and is empty at most updates; a callback may add its own, and later ones in the
+    list see them. `learner.metrics` holds the newest value of every number. `state` and
+    `restore` carry what a callback remembers through a checkpoint.
+    """
+
+    def on_start(self, learner: RAM, metrics: Metrics) -> None:
+        """Before the first update."""
+
+    def on_step(self, learner: RAM, metrics: Metrics) -> bool | None:
+        """After every update; False ends the training."""
+
+    def on_end(self, learner: RAM, metrics: Metrics) -> None:
+        """After the last update, also where an exception ended the training."""
+
+    def state(self) -> dict[str, Any]:
+        """What to keep in a checkpoint: plain values, arrays and tensors."""
+        return {}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take up what `state` returned."""
+
+
+class Callbacks(Callback):
+    """Several callbacks as one, in order, but checkpoints last: they keep what the others know."""
+
+    def __init__(self, callbacks: Callback | Iterable[Callback] | None = None) -> None:
+        if callbacks is None:
+            callbacks = ()
+        every = [callbacks] if isinstance(callbacks, Callback) else list(callbacks)
+        self.all = sorted(every, key=lambda callback: isinstance(callback, Checkpoint))
+
+    def on_start(self, learner: RAM, metrics: Metrics) -> None:
+        for callback in self.all:
+            callback.on_start(learner, metrics)
+
+    def on_step(self, learner: RAM, metrics: Metrics) -> bool:
+        return all([callback.on_step(learner, metrics) is not False for callback in self.all])
+
+    def on_end(self, learner: RAM, metrics: Metrics) -> None:
+        for callback in self.all:
+            callback.on_end(learner, metrics)
+
+    def state(self) -> dict[str, Any]:
+        return {name: callback.state() for name, callback in self._named()}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        for name, callback in self._named():
+            if name in state:
+                callback.restore(state[name])
+
+    def _named(self) -> list[tuple[str, Callback]]:
+        """Each callback under its class's name and its place among those of that class."""
+        names = [type(callback).__name__ for callback in self.all]
+        return [(f"{name}-{names[:i].count(name)}", self.all[i]) for i, name in enumerate(names)]
+
+
+class Every(Callback):
+    """A callback that acts whenever `every` more timesteps are over, and at the end of training.
+
+    An interrupted training ends without the last act unless `on_interrupt` is set.
+    """
+
+    on_interrupt = False
+
+    def __init__(self, every: int) -> None:
+        if every < 1:
+            raise ValueError(f"every={every}: give a number of timesteps above 0")
+        self.every = every
+        self._acted = 0  # timesteps at the last act
+
+    def act(self, learner: RAM, metrics: Metrics) -> bool | None:
+        """What is to be done; False ends the training."""
+        raise NotImplementedError
+
+    def on_step(self, learner: RAM, metrics: Metrics) -> bool | None:
+        if learner.num_timesteps // self.every == self._acted // self.every:
+            return None
+        self._acted = learner.num_timesteps
+        return self.act(learner, metrics)
+
+    def on_end(self, learner: RAM, metrics: Metrics) -> None:
+        whole = learner.between_updates and (learner.finished or self.on_interrupt)
+        if whole and self._acted != learner.num_timesteps:
+            self._acted = learner.num_timesteps
+            self.act(learner, metrics)
+
+    def state(self) -> dict[str, Any]:
+        return {"acted": self._acted}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        self._acted = int(state["acted"])
+
+
+class Checkpoint(Every):
+    """Writes the learner to `path` every `every` timesteps and at the end: resumable exactly."""
+
+    on_interrupt = True
+
+    def __init__(self, path: str | os.PathLike[str], every: int) -> None:
+        super().__init__(every)
+        self.path = path
+
+    def act(self, learner: RAM, metrics: Metrics) -> None:
+        learner.save(self.path)
+
+
+class Validation(Every):
+    """Walks an evaluation split, keeps the best weights, and stops when they stay the best.
+
+    One deterministic path for each scene of the split, whatever the number of lanes. Adds
+    `eval/mean_reward`, `eval/error` (share of wrong answers) and `eval/cross_entropy` (nats) to
+    the metrics. Of equal errors the lower cross-entropy is better.
+
+    State: `error`, `cross_entropy` and `timesteps` of the best so far, its `weights`, and
+    `history`, one (timesteps, error, mean reward) for each validation.
+
+    Args:
+        env: a vector environment on `validation`, autoreset disabled, one path a scene.
+        every: timesteps between validations.
+        patience: stop after so many validations in a row without a better one; None: never.
+        path: where the best learner is saved, if anywhere.
+    """
+
+    def __init__(
+        self,
+        env: VectorEnv,
+        every: int,
+        *,
+        patience: int | None = None,
+        path: str | os.PathLike[str] | None = None,
+    ) -> None:
+        super().__init__(every)
+        self.env = env
+        self.patience = patience
+        self.path = path
+        self.error = float("inf")
+        self.cross_entropy = float("inf")
+        self.timesteps = 0
+        self.weights: dict[str, torch.Tensor] | None = None
+        self.history: list[tuple[int, float, float]] = []
+        self._worse = 0  # validations since the best
+
+    def act(self, learner: RAM, metrics: Metrics) -> bool:
+        error, reward, cross_entropy = validate(learner, self.env)
+        metrics["eval/error"] = error
+        metrics["eval/mean_reward"] = reward
+        metrics["eval/cross_entropy"] = cross_entropy
+        self.history.append((learner.num_timesteps, error, reward))
+        if (error, cross_entropy) < (self.error, self.cross_entropy):
+            self.error, self.cross_entropy = error, cross_entropy
+            self.timesteps = learner.num_timesteps
+            self.weights = copy.deepcopy(learner.network.state_dict())
+            self._worse = 0
+            if self.path is not None:
+                learner.save(self.path)
+        else:
+            self._worse += 1
+        return self.patience is None or self._worse < self.patience
+
+    def restore_best(self, learner: RAM) -> None:
+        """Give the learner the best weights seen."""
+        if self.weights is not None:
+            learner.network.load_state_dict(self.weights)
+
+    def state(self) -> dict[str, Any]:
+        return {
+            **super().state(),
+            "error": self.error,
+            "cross_entropy": self.cross_entropy,
+            "timesteps": self.timesteps,
+            "weights": self.weights,
+            "history": self.history,
+            "worse": self._worse,
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        super().restore(state)
+        self.error = float(state["error"])
+        self.cross_entropy = float(state["cross_entropy"])
+        self.timesteps = int(state["timesteps"])
+        self.weights = state["weights"]
+        self.history = list(state["history"])
+        self._worse = int(state["worse"])
+
+
+def validate(learner: RAM, env: VectorEnv) -> tuple[float, float, float]:
+    """Error, mean reward and cross-entropy of one deterministic path for each scene of `env`."""
+    core: Any = env.unwrapped
+    scenes, lanes = core.split_length, env.num_envs
+    right = reward_sum = nats = 0.0
+    for first in range(0, scenes, lanes):
+        index = np.minimum(np.arange(first, first + lanes), scenes - 1)
+        real = slice(0, min(lanes, scenes - first))  # the rest of the last batch only fills it
+        observation, info = env.reset(options={"index": index})
+        label = info["label"]
+        state: Any = None
+        for _ in range(core.glimpses):
+            action, state = learner.predict(observation, state, deterministic=True)
+            observation, reward, _, _, info = env.step(action)
+            reward_sum += float(reward[real].sum())
+        right += float(info["is_success"][real].sum())
+        truth = learner.scores(state)[np.arange(lanes), label]
+        nats -= float(truth[real].sum(dtype=np.float64))
+    return 1 - right / scenes, reward_sum / scenes, nats / scenes
+
+
+class StopOnInterrupt(Callback):
+    """Ctrl-C ends the training after the present update, so that it can go on exactly.
+
+    A second Ctrl-C interrupts at once. State: `interrupted`. Only the main thread can listen.
+    """
+
+    interrupted = False
+
+    def on_start(self, learner: RAM, metrics: Metrics) -> None:
+        self.interrupted = False
+        self._before = signal.signal(signal.SIGINT, self._interrupt)
+
+    def on_step(self, learner: RAM, metrics: Metrics) -> bool:
+        return not self.interrupted
+
+    def on_end(self, learner: RAM, metrics: Metrics) -> None:
+        signal.signal(signal.SIGINT, self._before)
+
+    def _interrupt(self, number: int, frame: Any) -> None:
+        if self.interrupted:
+            raise KeyboardInterrupt
+        self.interrupted = True

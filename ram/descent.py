@@ -1,0 +1,47 @@
+"""The optimisers, and how the learning rate goes over a training."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Literal
+
+import torch
+
+Optimizer = Literal["adam", "sgd"]
+Schedule = Literal["one-cycle", "cosine", "linear", "constant"]
+
+
+def make_optimizer(
+    name: Optimizer,
+    parameters: Iterable[torch.nn.Parameter],
+    learning_rate: float,
+    momentum: float,
+    weight_decay: float,
+) -> torch.optim.Optimizer:
+    """Adam with decoupled weight decay, or SGD with momentum; each one call over all weights."""
+    if name == "adam":
+        return torch.optim.AdamW(parameters, learning_rate, weight_decay=weight_decay, fused=True)
+    return torch.optim.SGD(
+        parameters, learning_rate, momentum=momentum, weight_decay=weight_decay, fused=True
+    )
+
+
+def scheduled(schedule: Schedule, progress: float, warmup: float = 0.2) -> float:
+    """Share of the peak at `progress` (0 to 1).
+
+    "one-cycle" rises from 1/25 over the first `warmup` of the training, then falls to 0, both
+    along half a cosine; "cosine" and "linear" fall to 0 from the start.
+    """
+    if schedule == "one-cycle":
+        if progress < warmup:
+            return 0.04 + 0.96 * _half_cosine(1 - progress / warmup)
+        return _half_cosine((progress - warmup) / (1 - warmup))
+    if schedule == "cosine":
+        return _half_cosine(progress)
+    return 1 - progress if schedule == "linear" else 1.0
+
+
+def _half_cosine(share: float) -> float:
+    """1 at 0, 0 at 1, flat at both."""
+    return 0.5 + 0.5 * math.cos(math.pi * share)

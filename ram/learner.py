@@ -1,0 +1,398 @@
+"""RAM, a learner with the face of a stable-baselines3 model: `learn`, `predict`, `save`, `load`.
+
+The rollout and the update are in `RAM._update`, in the order in which they happen; the loss is in
+`loss.py`, the networks in `networks.py`.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from gymnasium.vector import VectorEnv
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
+
+from . import checkpoint
+from .callbacks import Callback, Callbacks, Metrics
+from .checkpoint import CheckpointError
+from .descent import make_optimizer, scheduled
+from .hyperparameters import check, types_of
+from .loss import hybrid_loss
+from .networks import RAMNetwork
+from .recorder import Recorder, Update
+from .task import Task, make
+
+__all__ = ["RAM", "CheckpointError"]
+
+_KIND, _VERSION = "saccade.ram.RAM", 1
+_KEYS = {"hyperparameters", "task", "network", "optimizer", "generator"}
+_KEYS |= {"num_timesteps", "total_timesteps", "walk", "callbacks"}
+
+
+class RAM:
+    """The Recurrent Attention Model, learning where to look in a glimpse environment.
+
+    Training goes through the environment's `reset` and `step` alone, a whole episode of every
+    lane at a time. The same seed gives the same bytes, also where a saved learner goes on.
+
+    Args:
+        env: a native vector environment with action "dict" or "box" and autoreset disabled, or
+            the id of one; with a `Task` alone, the learner can predict but not learn.
+        num_envs: lanes; an environment that is given decides by itself.
+        paths: neighbouring lanes that share a scene; an environment that is given decides.
+        core: "rnn", the paper's rectified core, or "lstm".
+        what: features of what is seen.
+        where: features of where it is seen.
+        glimpse_features: features of both together.
+        hidden: size of the core.
+        location_hidden: size of a rectified layer before the location; 0 for none, the paper's.
+        std: standard deviation of drawn fixations, at first.
+        std_final: at the end of training, reached linearly; None: it stays.
+        answer_every_step: cross-entropy on the answers after every glimpse, not the last alone.
+        reward: what fixations are paid in: the environment's reward ("success"), or the truth's
+            log-probability averaged over the answers still to come ("log_prob").
+        baseline: "learned" from the core, "leave_one_out" (mean return of the scene's other
+            paths), or "auto": the latter where there are several paths.
+        normalize_advantage: scale advantages to mean 0 and deviation 1 in every update.
+        through_core: let REINFORCE's gradient into core and glimpse networks too.
+        location_weight: weight of REINFORCE in the loss.
+        label_smoothing: share of the cross-entropy spent on all classes alike.
+        optimizer: "adam" (decoupled weight decay) or "sgd".
+        learning_rate: its peak.
+        schedule: of the learning rate over `total_timesteps`.
+        warmup: share of the training over which "one-cycle" rises to its peak.
+        momentum: of "sgd".
+        weight_decay: of either optimizer.
+        max_grad_norm: longest gradient; 0: any.
+        log_interval: updates between two measurements.
+        seed: of weights, draws, and the environment's walk.
+        device: where the networks live.
+
+    Attributes: `num_timesteps` of all lanes so far, `metrics` (the newest value of everything
+    measured), `network` (a `RAMNetwork`), `env`, `task`, `hyperparameters`.
+
+    Raises ValueError for a hyperparameter out of range or an environment that does not fit.
+    """
+
+    def __init__(
+        self,
+        env: VectorEnv | str | Task,
+        *,
+        num_envs: int = 256,
+        paths: int = 4,
+        core: Literal["rnn", "lstm"] = "lstm",
+        what: int = 128,
+        where: int = 128,
+        glimpse_features: int = 256,
+        hidden: int = 256,
+        location_hidden: int = 0,
+        std: float = 0.15,
+        std_final: float | None = None,
+        answer_every_step: bool = True,
+        reward: Literal["success", "log_prob"] = "log_prob",
+        baseline: Literal["auto", "learned", "leave_one_out"] = "auto",
+        normalize_advantage: bool = True,
+        through_core: bool = True,
+        location_weight: float = 1.0,
+        label_smoothing: float = 0.0,
+        optimizer: Literal["adam", "sgd"] = "adam",
+        learning_rate: float = 2e-3,
+        schedule: Literal["one-cycle", "cosine", "linear", "constant"] = "one-cycle",
+        warmup: float = 0.2,
+        momentum: float = 0.9,
+        weight_decay: float = 0.0,
+        max_grad_norm: float = 1.0,
+        log_interval: int = 20,
+        seed: int = 0,
+        device: str = "cpu",
+    ) -> None:
+        given = locals()
+        self.hyperparameters = {name: given[name] for name in types_of(RAM)}
+        check(self.hyperparameters, types_of(RAM))
+        self.env: Any = None
+        if isinstance(env, Task):
+            self.task = env
+        else:
+            self._enter(env)
+        self.device = torch.device(device)
+        self.num_timesteps = 0
+        self.total_timesteps = 0
+        self.between_updates = True
+        self.metrics: Metrics = {}
+        self._begun = False
+        self._walk: Mapping[str, Any] | None = None  # where a loaded learner's walk goes on
+        self._callbacks = Callbacks()
+        self._callback_states: dict[str, Any] = {}
+        self._generator = torch.Generator().manual_seed(seed)
+        self._predict_generator = torch.Generator().manual_seed(seed)
+        with torch.random.fork_rng(devices=()):  # the global generator is the user's
+            torch.manual_seed(seed)
+            self.network = RAMNetwork(
+                math.prod(self.task.glimpse_shape),
+                self.task.classes,
+                core=core,
+                what=what,
+                where=where,
+                glimpse_features=glimpse_features,
+                hidden=hidden,
+                location_hidden=location_hidden,
+            ).to(self.device)
+        self.optimizer = make_optimizer(
+            optimizer, self.network.parameters(), learning_rate, momentum, weight_decay
+        )
+
+    def _enter(self, env: VectorEnv | str) -> None:
+        """Take an environment; it says how many lanes there are and how many share a scene."""
+        h = self.hyperparameters
+        self.env = make(env, h["num_envs"], h["paths"]) if isinstance(env, str) else env
+        self.task = Task.of(self.env)
+        h["num_envs"], h["paths"] = self.env.num_envs, getattr(self.env.unwrapped, "paths", 1)
+        if h["baseline"] == "leave_one_out" and h["paths"] < 2:
+            raise ValueError(
+                "baseline='leave_one_out' needs several paths of each scene: make the environment "
+                "with paths=4, or take baseline='learned'"
+            )
+
+    @property
+    def finished(self) -> bool:
+        """Whether the timesteps of the last `learn` are used up."""
+        return self.num_timesteps >= self.total_timesteps
+
+    @property
+    def progress(self) -> float:
+        """Share of the last `learn`'s timesteps that are used up, 0 to 1."""
+        return min(1.0, self.num_timesteps / self.total_timesteps) if self.total_timesteps else 0.0
+
+    @property
+    def std(self) -> float:
+        """Standard deviation that fixations are drawn with now."""
+        first, last = self.hyperparameters["std"], self.hyperparameters["std_final"]
+        return first if last is None else first + (last - first) * self.progress
+
+    @property
+    def learning_rate(self) -> float:
+        """The learning rate now."""
+        h = self.hyperparameters
+        return h["learning_rate"] * scheduled(h["schedule"], self.progress, h["warmup"])
+
+    # ------------------------------------------------------------------ learning
+
+    def learn(
+        self, total_timesteps: int, callback: Callback | Iterable[Callback] | None = None
+    ) -> RAM:
+        """Train until `num_timesteps` reaches `total_timesteps`; schedules run over all of them.
+
+        A learner that was interrupted or loaded goes on where it stood. Raises RuntimeError where
+        there is no environment, FloatingPointError where the loss is no longer a number.
+        """
+        if self.env is None:
+            raise RuntimeError("to learn, load with an environment: RAM.load(path, env=env)")
+        self.total_timesteps = total_timesteps
+        self._callbacks = Callbacks(callback)
+        self._callbacks.restore(self._callback_states)
+        recorder = Recorder(self.hyperparameters["log_interval"])
+        self._callbacks.on_start(self, {})
+        going = True
+        try:
+            while going and not self.finished:
+                self.between_updates = False
+                update = self._update(self.env)
+                self.between_updates = True
+                measured = recorder.add(update, self)
+                going = self._callbacks.on_step(self, measured)
+                self.metrics.update(measured)
+        finally:
+            measured = {}
+            self._callbacks.on_end(self, measured)
+            self.metrics.update(measured)
+            self._callback_states = self._callbacks.state()
+        return self
+
+    def _update(self, env: Any) -> Update:
+        """An episode of T glimpses in every lane, then a step down the gradient of its loss."""
+        h, network, std = self.hyperparameters, self.network, self.std
+        glimpses, lanes = env.unwrapped.glimpses, env.num_envs  # T, B
+
+        # Look: a glimpse, the core's state after it, a fixation drawn from that state.
+        noise = torch.randn(glimpses, lanes, 2, generator=self._generator).to(self.device)
+        observation, info = self._reset(env)
+        labels = self._tensor(info["label"])  # (B,)
+        state = network.start(lanes)
+        states, drawn, rewards = [], [], []
+        for t in range(glimpses):
+            state = network.see(*self._seen(observation), state)
+            with torch.no_grad():
+                fixation = network.location(state[0]) + std * noise[t]  # (B, 2)
+                action = self.task.batch_actions(fixation, network.answer(state[0]))
+            observation, reward, _, _, info = env.step(action)
+            states.append(state[0])
+            drawn.append(fixation)
+            rewards.append(reward)
+
+        # Learn: no glimpse comes from the last fixation drawn, so it is left out.
+        after = torch.stack(states)  # (T, B, hidden)
+        means = network.location(after if h["through_core"] else after.detach())[:-1]
+        losses = hybrid_loss(
+            scores=network.answer(after if h["answer_every_step"] else after[-1:]),
+            means=means,  # (T-1, B, 2)
+            drawn=torch.stack(drawn[:-1]),
+            expected=None if self._leave_one_out else network.baseline(after.detach())[:-1],
+            labels=labels,
+            rewards=self._tensor(np.stack(rewards)).float(),
+            std=std,
+            paths=h["paths"],
+            reward=h["reward"],
+            normalize_advantage=h["normalize_advantage"],
+            location_weight=h["location_weight"],
+            label_smoothing=h["label_smoothing"],
+        )
+        self.optimizer.zero_grad(set_to_none=True)
+        losses.total.backward()
+        longest = h["max_grad_norm"] or math.inf
+        norm = torch.nn.utils.clip_grad_norm_(network.parameters(), longest)
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.learning_rate
+        self.optimizer.step()
+        self.num_timesteps += glimpses * lanes
+        return Update(losses, norm, means, rewards, info["is_success"])
+
+    def _reset(self, env: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The next episode of every lane; the first one as the seed or a checkpoint says."""
+        first, self._begun = not self._begun, True
+        if first and self._walk is not None:
+            env.unwrapped.restore_walk(self._walk)
+        elif first:
+            return env.reset(seed=self.hyperparameters["seed"])
+        return env.reset()
+
+    @property
+    def _leave_one_out(self) -> bool:
+        h = self.hyperparameters
+        return h["baseline"] == "leave_one_out" or (h["baseline"] == "auto" and h["paths"] > 1)
+
+    def _seen(self, observation: Mapping[str, Any]) -> tuple[Tensor, Tensor]:
+        return self._tensor(observation["glimpse"]), self._tensor(observation["fixation"])
+
+    def _tensor(self, values: Any) -> Tensor:
+        """Values on the device, without a copy where there need not be one."""
+        if isinstance(values, np.ndarray) and not values.flags.writeable:
+            values = values.copy()  # PyTorch knows no tensors that must not be written
+        return torch.as_tensor(values, device=self.device)
+
+    # ------------------------------------------------------------------ acting
+
+    def predict(
+        self,
+        observation: Mapping[str, Any],
+        state: tuple[NDArray[np.float32], ...] | None = None,
+        episode_start: ArrayLike | None = None,
+        deterministic: bool = False,
+    ) -> tuple[Any, tuple[NDArray[np.float32], ...]]:
+        """The action after one more glimpse, and the state that goes with the next one.
+
+        Args:
+            observation: of one environment, or of n (a batched glimpse has four axes).
+            state: what the call before returned, float32 (n, hidden) each; None at the start.
+            episode_start: bool (n,), lanes whose episode begins here: their state is forgotten.
+            deterministic: look at the mean fixation, instead of one drawn around it.
+
+        Returns:
+            The action, NumPy, single where the observation is, and the new state.
+
+        Raises:
+            ValueError: a glimpse of another shape than the network's.
+        """
+        shape = np.shape(observation["glimpse"])
+        single = len(shape) == len(self.task.glimpse_shape)
+        if shape[not single :] != self.task.glimpse_shape:
+            raise ValueError(
+                f"a glimpse of shape {shape[not single :]}, where this RAM sees glimpses of shape "
+                f"{self.task.glimpse_shape}"
+            )
+        with torch.inference_mode():
+            glimpse, fixation = self._seen(observation)
+            if single:
+                glimpse, fixation = glimpse[None], fixation[None]
+            before = self.network.start(len(glimpse))
+            if state is not None:
+                before = tuple(self._tensor(part) for part in state)
+                if episode_start is not None:
+                    kept = ~self._tensor(np.asarray(episode_start, bool)).reshape(-1, 1)
+                    before = tuple(part * kept for part in before)
+            after = self.network.see(glimpse, fixation, before)
+            there = self.network.location(after[0])  # (n, 2)
+            if not deterministic:
+                noise = torch.randn(there.shape, generator=self._predict_generator)
+                there = there + self.std * noise.to(self.device)
+            action = self.task.batch_actions(there, self.network.answer(after[0]))
+        if single:
+            action = self.task.single_action(action)
+        return action, tuple(part.cpu().numpy() for part in after)
+
+    def scores(self, state: tuple[NDArray[np.float32], ...]) -> NDArray[np.float32]:
+        """The classes' log-probabilities (n, K), read off a state that `predict` returned.
+
+        Their mean over several paths of a scene is the answer of all paths together.
+        """
+        with torch.inference_mode():
+            return self.network.answer(self._tensor(state[0])).log_softmax(-1).cpu().numpy()
+
+    # ------------------------------------------------------------------ keeping
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write all that is needed to go on exactly; the file is there whole or not at all.
+
+        Only between updates, when callbacks are called: half an update cannot be taken up again.
+        """
+        content = {
+            "kind": _KIND,
+            "version": _VERSION,
+            "hyperparameters": self.hyperparameters,
+            "task": self.task.to_dict(),
+            "network": self.network.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "generator": self._generator.get_state(),
+            "num_timesteps": self.num_timesteps,
+            "total_timesteps": self.total_timesteps,
+            "walk": self.env.unwrapped.walk_state() if self._begun else self._walk,
+            "callbacks": self._callbacks.state() or self._callback_states,
+        }
+        checkpoint.write(path, content)
+
+    @classmethod
+    def load(
+        cls,
+        path: str | os.PathLike[str],
+        env: VectorEnv | str | None = None,
+        device: str = "cpu",
+    ) -> RAM:
+        """The learner that was saved; with an environment it can go on learning.
+
+        Raises CheckpointError where the file is missing, damaged, of another kind, or was trained
+        on other glimpses or classes than the environment's.
+        """
+        content = checkpoint.from_plain(checkpoint.read(path, _KIND, _VERSION, _KEYS))
+        try:
+            learner = cls(Task(**content["task"]), device=device, **content["hyperparameters"])
+            learner.network.load_state_dict(content["network"])
+            learner.optimizer.load_state_dict(content["optimizer"])
+            learner._generator.set_state(content["generator"])
+        except (TypeError, ValueError, KeyError, AttributeError, RuntimeError) as error:
+            raise CheckpointError(f"{path}: does not fit ({str(error).splitlines()[0]})") from error
+        if env is not None:
+            trained = learner.task
+            learner._enter(env)
+            for name in ("glimpse_shape", "classes"):
+                old, new = getattr(trained, name), getattr(learner.task, name)
+                if old != new:
+                    raise CheckpointError(f"{path}: trained with {name} {old}, not {new}")
+        learner.num_timesteps = content["num_timesteps"]
+        learner.total_timesteps = content["total_timesteps"]
+        learner._walk = content["walk"]
+        learner._callback_states = content["callbacks"]
+        return learner

@@ -1,0 +1,187 @@
+"""The boxes of the Recurrent Attention Model's figure, one small class each.
+
+Networks only: what is drawn from them and how they learn is in `learner.py` and `loss.py`.
+Where the paper adds two linear maps, here one linear map reads both inputs side by side:
+the same function, one matrix product.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+State = tuple[Tensor, ...]
+"""A core's state: (h,) for the rectified core, (h, c) for the LSTM; float32, each (B, hidden)."""
+
+
+class GlimpseNetwork(nn.Module):
+    """f_g: what is seen and where, multiplied together into glimpse features.
+
+    h_g = rect(linear(glimpse)), h_l = rect(linear(fixation)),
+    g = rect(linear(h_g) + linear(h_l)).
+    """
+
+    def __init__(self, pixels: int, what: int = 128, where: int = 128, features: int = 256) -> None:
+        super().__init__()
+        self.what = nn.Linear(pixels, what)
+        self.where = nn.Linear(2, where)
+        self.both = nn.Linear(what + where, features)
+        for layer in (self.what, self.where, self.both):
+            nn.init.kaiming_uniform_(layer.weight, nonlinearity="relu")
+            nn.init.zeros_(layer.bias)
+
+    def forward(self, glimpse: Tensor, fixation: Tensor) -> Tensor:
+        """Glimpse (B, pixels) and fixation (B, 2), float32, to features (B, features)."""
+        what = functional.relu(self.what(glimpse))  # (B, what)
+        where = functional.relu(self.where(fixation))  # (B, where)
+        return functional.relu(self.both(torch.cat((what, where), 1)))  # (B, features)
+
+
+class RectifiedCore(nn.Module):
+    """f_h of the paper's classifiers: h_t = rect(linear(g_t) + linear(h_(t-1))).
+
+    The recurrent weights start at the identity (Le, Jaitly, Hinton 2015): the state is kept.
+    """
+
+    def __init__(self, features: int = 256, hidden: int = 256) -> None:
+        super().__init__()
+        self.hidden = hidden
+        self.linear = nn.Linear(features + hidden, hidden)
+        with torch.no_grad():
+            nn.init.kaiming_uniform_(self.linear.weight[:, :features], nonlinearity="relu")
+            nn.init.eye_(self.linear.weight[:, features:])
+        nn.init.zeros_(self.linear.bias)
+
+    def start(self, batch: int) -> State:
+        """The state before the first glimpse: zeros."""
+        return (self.linear.weight.new_zeros(batch, self.hidden),)
+
+    def forward(self, features: Tensor, state: State) -> State:
+        """Features (B, features) and the state before them to the state after them."""
+        return (functional.relu(self.linear(torch.cat((features, state[0]), 1))),)
+
+
+class LSTMCore(nn.Module):
+    """f_h as an LSTM (the paper's for Catch); its four gates come from one matrix product.
+
+    The recurrent weights start orthogonal, the forget gates open (bias 1).
+    """
+
+    def __init__(self, features: int = 256, hidden: int = 256) -> None:
+        super().__init__()
+        self.hidden = hidden
+        self.linear = nn.Linear(features + hidden, 4 * hidden)  # input, forget, output, candidate
+        with torch.no_grad():
+            for rows in self.linear.weight.split(hidden):
+                nn.init.xavier_uniform_(rows[:, :features])
+                nn.init.orthogonal_(rows[:, features:])
+            nn.init.zeros_(self.linear.bias)
+            self.linear.bias[hidden : 2 * hidden] = 1.0
+
+    def start(self, batch: int) -> State:
+        """The state before the first glimpse: zeros."""
+        zeros = self.linear.weight.new_zeros(batch, self.hidden)
+        return (zeros, zeros)
+
+    def forward(self, features: Tensor, state: State) -> State:
+        """Features (B, features) and the state before them to the state after them."""
+        h, c = state
+        gates = self.linear(torch.cat((features, h), 1))  # (B, 4 hidden)
+        i, f, o = torch.sigmoid(gates[:, : 3 * self.hidden]).chunk(3, 1)  # (B, hidden) each
+        c = torch.addcmul(f * c, i, torch.tanh(gates[:, 3 * self.hidden :]))
+        return (o * torch.tanh(c), c)
+
+
+class LocationNetwork(nn.Module):
+    """f_l: the mean of the next fixation, linear in the core's output.
+
+    `location_hidden` > 0 puts a rectified layer before it. The last weights start small, so that
+    the first means lie near the centre.
+    """
+
+    def __init__(self, hidden: int = 256, location_hidden: int = 0) -> None:
+        super().__init__()
+        self.before = nn.Linear(hidden, location_hidden) if location_hidden else None
+        self.mean = nn.Linear(location_hidden or hidden, 2)
+        if self.before is not None:
+            nn.init.kaiming_uniform_(self.before.weight, nonlinearity="relu")
+            nn.init.zeros_(self.before.bias)
+        nn.init.orthogonal_(self.mean.weight, gain=0.05)
+        nn.init.zeros_(self.mean.bias)
+
+    def forward(self, h: Tensor) -> Tensor:
+        """The core's output (..., hidden) to the mean fixation (..., 2): x, then y."""
+        if self.before is not None:
+            h = functional.relu(self.before(h))
+        return self.mean(h)
+
+
+class AnswerNetwork(nn.Module):
+    """f_a: a linear score for each answer, whose softmax is its probability."""
+
+    def __init__(self, hidden: int = 256, classes: int = 10) -> None:
+        super().__init__()
+        self.linear = nn.Linear(hidden, classes)
+        nn.init.xavier_uniform_(self.linear.weight)
+        nn.init.zeros_(self.linear.bias)
+
+    def forward(self, h: Tensor) -> Tensor:
+        """The core's output (..., hidden) to scores (..., classes)."""
+        return self.linear(h)
+
+
+class BaselineNetwork(nn.Module):
+    """The return that is to be expected, linear in the core's output; it starts at 0."""
+
+    def __init__(self, hidden: int = 256) -> None:
+        super().__init__()
+        self.linear = nn.Linear(hidden, 1)
+        nn.init.zeros_(self.linear.weight)
+        nn.init.zeros_(self.linear.bias)
+
+    def forward(self, h: Tensor) -> Tensor:
+        """The core's output (..., hidden) to the expected return (...)."""
+        return self.linear(h).squeeze(-1)
+
+
+class RAMNetwork(nn.Module):
+    """All boxes together: see a glimpse, then read location, answer and baseline off the core.
+
+    Args:
+        pixels: values in a glimpse (scales * channels * size * size).
+        classes: number of answers.
+    """
+
+    def __init__(
+        self,
+        pixels: int,
+        classes: int,
+        *,
+        core: Literal["rnn", "lstm"] = "rnn",
+        what: int = 128,
+        where: int = 128,
+        glimpse_features: int = 256,
+        hidden: int = 256,
+        location_hidden: int = 0,
+    ) -> None:
+        super().__init__()
+        self.glimpse = GlimpseNetwork(pixels, what, where, glimpse_features)
+        self.core: RectifiedCore | LSTMCore
+        if core == "rnn":
+            self.core = RectifiedCore(glimpse_features, hidden)
+        else:
+            self.core = LSTMCore(glimpse_features, hidden)
+        self.location = LocationNetwork(hidden, location_hidden)
+        self.answer = AnswerNetwork(hidden, classes)
+        self.baseline = BaselineNetwork(hidden)
+
+    def start(self, batch: int) -> State:
+        """The core's state before the first glimpse."""
+        return self.core.start(batch)
+
+    def see(self, glimpse: Tensor, fixation: Tensor, state: State) -> State:
+        """One glimpse (B, scales * C, size, size) at a fixation (B, 2): the core's next state."""
+        return self.core(self.glimpse(glimpse.flatten(1), fixation), state)

@@ -1,0 +1,77 @@
+"""The numbers that a training shows, collected without waiting for any single one."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .loss import Losses
+
+if TYPE_CHECKING:
+    from .learner import RAM
+
+
+@dataclass(frozen=True, eq=False)
+class Update:
+    """What one update leaves: losses, the gradient's norm, means (T-1, B, 2), rewards, success."""
+
+    losses: Losses
+    grad_norm: Tensor
+    means: Tensor
+    rewards: list[Any]  # T times (B,)
+    success: Any  # (B,)
+
+
+class Recorder:
+    """Averages over `interval` updates. State: their numbers, and when it began."""
+
+    def __init__(self, interval: int) -> None:
+        self.interval = interval
+        self._tensors: list[Tensor] = []
+        self._episodes: list[tuple[float, float]] = []
+        self._start: float | None = None
+        self._first = 0
+
+    def add(self, update: Update, learner: RAM) -> dict[str, float]:
+        """The means of the last `interval` updates, when there are so many; else nothing."""
+        spread = update.means.detach().std(1, correction=0).mean()  # over the batch
+        parts = (*update.losses, update.grad_norm, spread)
+        self._tensors.append(torch.stack([part.detach() for part in parts]))
+        rewards = sum(float(np.mean(reward)) for reward in update.rewards)
+        self._episodes.append((rewards, float(np.mean(update.success))))
+        now = time.perf_counter()
+        if self._start is None:  # the first update also warms up
+            self._start, self._first = now, learner.num_timesteps
+        if len(self._tensors) < self.interval and not learner.finished:
+            return {}
+        loss, answer, location, baseline, norm, spread = torch.stack(self._tensors).mean(0).tolist()
+        reward, accuracy = np.mean(self._episodes, 0).tolist()
+        self._tensors.clear()
+        self._episodes.clear()
+        if not math.isfinite(loss):
+            raise FloatingPointError(
+                f"the loss is {loss} after {learner.num_timesteps} timesteps: lower "
+                "learning_rate or location_weight, or raise std"
+            )
+        return {
+            "rollout/ep_rew_mean": reward,
+            "rollout/ep_len_mean": float(len(update.rewards)),
+            "time/fps": (learner.num_timesteps - self._first) / max(now - self._start, 1e-9),
+            "time/total_timesteps": float(learner.num_timesteps),
+            "train/loss": loss,
+            "train/answer_loss": answer,
+            "train/location_loss": location,
+            "train/baseline_loss": baseline,
+            "train/accuracy": accuracy,
+            "train/fixation_spread": spread,
+            "train/location_std": learner.std,
+            "train/location_entropy": 1 + math.log(2 * math.pi) + 2 * math.log(learner.std),
+            "train/grad_norm": norm,
+            "train/learning_rate": learner.learning_rate,
+        }

@@ -1,0 +1,94 @@
+"""What a glimpse environment asks of RAM, and RAM's output in the shape of its actions."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import gymnasium
+import torch
+from gymnasium.vector import AutoresetMode, VectorEnv
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Task:
+    """The facts of an environment that a network depends on, or that change what it does.
+
+    glimpse_shape is (scales * C, size, size); classes is K; action is "dict" or "box";
+    score_scale is what a "box" environment multiplies scores by before its softmax.
+    """
+
+    glimpse_shape: tuple[int, ...]
+    classes: int
+    action: str
+    score_scale: float
+
+    @classmethod
+    def of(cls, env: VectorEnv) -> Task:
+        """The task of a native vector environment; ValueError where RAM cannot take it."""
+        core: Any = env.unwrapped
+        missing = [
+            name for name in ("glimpses", "num_classes", "walk_state") if not hasattr(core, name)
+        ]
+        if not isinstance(env, VectorEnv) or missing:
+            raise ValueError(
+                f"RAM learns in a native vector environment, not in {type(core).__name__}: make "
+                "it with gymnasium.make_vec(id, num_envs=..., action='dict', "
+                "autoreset_mode='Disabled')"
+            )
+        mode = env.metadata.get("autoreset_mode")
+        if mode != AutoresetMode.DISABLED:
+            raise ValueError(
+                f"RAM begins all episodes together, which autoreset mode {mode} does not allow: "
+                "make the environment with autoreset_mode=gymnasium.vector.AutoresetMode.DISABLED"
+            )
+        action = core.action_mode
+        if action not in ("dict", "box"):
+            raise ValueError(f"RAM acts by 'dict' or 'box', not {action!r}: use action='dict'")
+        width = env.single_action_space.shape if action == "box" else None
+        if "stop" in getattr(env.single_action_space, "keys", tuple)() or (
+            width and width[0] != 2 + core.num_classes
+        ):
+            raise ValueError(
+                "RAM always takes all its glimpses: make the environment with stop=False"
+            )
+        if core.glimpses < 2:
+            raise ValueError("with glimpses=1 there is nowhere to look next: take at least 2")
+        shape = env.single_observation_space["glimpse"].shape  # type: ignore[index]
+        return cls(shape, int(core.num_classes), action, float(getattr(core, "score_scale", 5.0)))
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    def batch_actions(self, fixation: Tensor, scores: Tensor) -> Any:
+        """Fixations (n, 2) and the answers' scores (n, K), float32, as the environment's NumPy.
+
+        Fixations are clamped to [-1, 1] here. A "box" score is 1 + log p / score_scale, cut at
+        -1: the environment's softmax of score_scale times the scores is p again.
+        """
+        fixation = fixation.clamp(-1.0, 1.0)
+        if self.action == "dict":
+            return {
+                "fixation": fixation.cpu().numpy(),
+                "answer": scores.argmax(-1).cpu().numpy(),
+            }
+        scores = (1 + scores.log_softmax(-1) / self.score_scale).clamp(-1.0, 1.0)
+        return torch.cat((fixation, scores), -1).cpu().numpy()
+
+    def single_action(self, actions: Any) -> Any:
+        """The first of a batch of actions."""
+        if self.action == "dict":
+            return {name: values[0] for name, values in actions.items()}
+        return actions[0]
+
+
+def make(env_id: str, num_envs: int, paths: int) -> VectorEnv:
+    """The environment of this id as RAM needs it."""
+    return gymnasium.make_vec(
+        env_id,
+        num_envs=num_envs,
+        paths=paths,
+        action="dict",
+        autoreset_mode=AutoresetMode.DISABLED,
+    )

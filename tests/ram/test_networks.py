@@ -1,0 +1,68 @@
+"""The boxes of the figure: sizes, starts, and the paper's formulas."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from saccade.ram.networks import (
+    GlimpseNetwork,
+    LocationNetwork,
+    LSTMCore,
+    RAMNetwork,
+    RectifiedCore,
+)
+
+
+def test_the_paper_s_sizes_are_the_defaults() -> None:
+    network = RAMNetwork(64, 10)
+    shapes = {name: tuple(value.shape) for name, value in network.named_parameters()}
+    assert shapes["glimpse.what.weight"] == (128, 64)
+    assert shapes["glimpse.where.weight"] == (128, 2)
+    assert shapes["glimpse.both.weight"] == (256, 256)
+    assert shapes["core.linear.weight"] == (256, 512)
+    assert shapes["location.mean.weight"] == (2, 256)
+    assert shapes["answer.linear.weight"] == (10, 256)
+    assert shapes["baseline.linear.weight"] == (1, 256)
+
+
+def test_one_map_side_by_side_is_the_sum_of_two() -> None:
+    network = GlimpseNetwork(64)
+    glimpse, fixation = torch.rand(5, 64), torch.rand(5, 2)
+    what, where = network.what(glimpse).relu(), network.where(fixation).relu()
+    left, right = network.both.weight.split(128, 1)
+    summed = (what @ left.T + where @ right.T + network.both.bias).relu()
+    torch.testing.assert_close(network(glimpse, fixation), summed)
+
+
+def test_the_rectified_core_keeps_its_state() -> None:
+    core = RectifiedCore(8, 16)
+    state = (torch.rand(3, 16),)
+    torch.testing.assert_close(core(torch.zeros(3, 8), state)[0], state[0])
+
+
+def test_the_lstm_is_pytorch_s() -> None:
+    core, cell = LSTMCore(8, 16), torch.nn.LSTMCell(8, 16)
+    i, f, o, g = core.linear.weight.detach().split(16)
+    b_i, b_f, b_o, b_g = core.linear.bias.detach().split(16)
+    with torch.no_grad():
+        weight = torch.cat((i, f, g, o))
+        cell.weight_ih.copy_(weight[:, :8])
+        cell.weight_hh.copy_(weight[:, 8:])
+        cell.bias_ih.copy_(torch.cat((b_i, b_f, b_g, b_o)))
+        cell.bias_hh.zero_()
+    features, state = torch.randn(5, 8), (torch.randn(5, 16), torch.randn(5, 16))
+    torch.testing.assert_close(core(features, state), cell(features, state))
+    assert (b_f == 1).all()
+
+
+@pytest.mark.parametrize("location_hidden", [0, 32])
+def test_the_first_means_are_near_the_centre(location_hidden: int) -> None:
+    network = LocationNetwork(256, location_hidden)
+    assert network(torch.rand(1000, 256)).abs().max() < 0.5
+
+
+@pytest.mark.parametrize("core", ["rnn", "lstm"])
+def test_start_is_the_same_for_every_lane(core: str) -> None:
+    network = RAMNetwork(16, 4, core=core, hidden=8)
+    assert all(part.shape == (3, 8) and not part.any() for part in network.start(3))
