@@ -13,6 +13,8 @@ from numpy.typing import ArrayLike, NDArray
 
 MAX_SCALES = 5  # the 16-pixel box sum of bytes is the largest that fits 16 bits
 _BLOCK = 16  # images summed at a time
+# What turns a box sum of bytes into a mean in [0, 1], by scale.
+_UNITS = tuple(np.float32(1 / (255 * 4**scale)) for scale in range(MAX_SCALES))
 
 
 def fixation_to_pixel(fixation: NDArray[np.floating], length: int) -> NDArray[np.int64]:
@@ -186,10 +188,5 @@ class PreparedImages:
         lanes, _, _, channels = self.shape
         glimpse = np.empty((lanes, scales, channels, size, size), np.float32)
         for scale, patches in enumerate(self._patches):
-            np.multiply(patches[self._lanes, y, x], _unit(scale), out=glimpse[:, scale])
+            np.multiply(patches[self._lanes, y, x], _UNITS[scale], out=glimpse[:, scale])
         return glimpse.reshape(lanes, scales * channels, size, size)
-
-
-def _unit(scale: int) -> np.float32:
-    """What turns a box sum of bytes at `scale` into a mean in [0, 1]."""
-    return np.float32(1.0 / (255 * 4**scale))
