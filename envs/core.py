@@ -131,6 +131,7 @@ class GlimpseVectorEnv(VectorEnv):
         self.action_mode = choose("action", action, ACTIONS)
         self.grid = check_grid(grid)
         self._action = ACTIONS[action](self.num_classes, self.grid, stop)
+        self.score_scale = score_scale
         self._task = Classify(n, self.num_classes, reward, score_scale, glimpse_cost)
         self._answerer = answerer
         if (action == "fixation") != (answerer is not None):
