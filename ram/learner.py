@@ -85,7 +85,7 @@ class RAM:
         *,
         num_envs: int = 256,
         paths: int = 4,
-        core: Literal["rnn", "lstm"] = "lstm",
+        core: Literal["rnn", "lstm"] = "rnn",
         what: int = 128,
         where: int = 128,
         glimpse_features: int = 256,

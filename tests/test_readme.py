@@ -27,7 +27,8 @@ def test_examples_run(block, tmp_path):
     if "print" in block:
         assert re.match(r"\(1, 8, 8\) \d (True|False)", run.stdout)
     else:
-        assert list(tmp_path.glob("runs/ppo/*/events*")) and (tmp_path / "runs/ppo/digits.zip").exists()
+        assert list(tmp_path.glob("runs/ppo/*/events*"))
+        assert (tmp_path / "runs/ppo/digits.zip").exists()
 
 
 def test_linked_files_exist():
