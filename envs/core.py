@@ -23,10 +23,10 @@ from .eye import Eye, Moves
 from .infos import with_masks
 from .names import at_least, choose
 from .options import check_seed, read_options
-from .scenes import Scene, make_scene
+from .parts import build, check_options, kind_of
+from .scenes import SCENES, Scene
 from .sensor import GlimpseSensor
-from .tasks import Classify
-from .tasks.classify import Reward
+from .tasks import TASKS, Task, Turn
 from .viewer import Viewer
 from .walk import SPLITS, Split, Walk
 
@@ -47,6 +47,7 @@ class GlimpseVectorEnv(VectorEnv):
         num_envs: number of lanes, n.
         source: a data set's name, a `Dataset`, or `(images, labels)`.
         scene: a scene's name or a `Scene`; its options go by keyword (`canvas`, `pieces`, ...).
+        task: a task's name or a `Task`; its options too (`reward`, `glimpse_cost`, ...).
         split: `"train"` (shuffled epochs, scenes fresh every time), `"validation"` or `"test"`
             (in order, each scene a pure function of scene, split and index).
         glimpses: T, glimpses and steps an episode.
@@ -56,7 +57,6 @@ class GlimpseVectorEnv(VectorEnv):
         stop: whether the agent may answer before the last glimpse.
         moves, reach: `"absolute"`, or `"relative"` with the longest move along an axis.
         first_fixation: glimpse 1 from a place drawn at `"random"`, or from the `"center"`.
-        reward, score_scale, glimpse_cost: see `Classify`.
         paths: M; each run of M neighbouring lanes shares image and scene, not fixations.
         placements: scenes an image in evaluation splits; `index % N` is the image.
         shard: `(i, n)`: this environment is part i of n.
@@ -82,6 +82,7 @@ class GlimpseVectorEnv(VectorEnv):
         *,
         source: str | Dataset | tuple = "digits",
         scene: str | Scene = "plain",
+        task: str | Task = "classify",
         split: Split = "train",
         glimpses: int = 6,
         size: int = 8,
@@ -92,9 +93,6 @@ class GlimpseVectorEnv(VectorEnv):
         moves: Moves = "absolute",
         reach: float = 0.5,
         first_fixation: Literal["random", "center"] = "random",
-        reward: Reward = "success",
-        score_scale: float = 5.0,
-        glimpse_cost: float = 0.0,
         paths: int = 1,
         placements: int = 1,
         shard: tuple[int, int] = (0, 1),
@@ -102,7 +100,7 @@ class GlimpseVectorEnv(VectorEnv):
         answerer: Answerer | None = None,
         autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
         render_mode: str | None = None,
-        **scene_options: Any,
+        **options: Any,
     ) -> None:
         self.num_envs = n = at_least("num_envs", num_envs, 1)
         self.autoreset_mode = AutoresetMode(autoreset_mode)
@@ -121,7 +119,9 @@ class GlimpseVectorEnv(VectorEnv):
         self.num_classes = dataset.num_classes
         self._images = dataset.splits[split].images
         self._labels = dataset.splits[split].labels
-        self.scene = make_scene(scene, scene_options, _own_keywords())
+        kinds = kind_of("scene", scene, SCENES), kind_of("task", task, TASKS)
+        check_options(options, kinds, _own_keywords())
+        self.scene = build(scene, kinds[0], options)
         self.image_shape = self.scene.frame_shape(dataset.shape)  # (H, W, C)
         self.sensor = GlimpseSensor(size, scales)
         self._eye = Eye(self.sensor, n, self.image_shape, moves, reach)
@@ -130,15 +130,16 @@ class GlimpseVectorEnv(VectorEnv):
         # What is asked, and how it is answered.
         self.action_mode = choose("action", action, ACTIONS)
         self.grid = check_grid(grid)
-        self._action = ACTIONS[action](self.num_classes, self.grid, stop)
-        self.score_scale = score_scale
-        self._task = Classify(n, self.num_classes, reward, score_scale, glimpse_cost)
+        self.task = build(task, kinds[1], options)
+        self._answers = self.task.answers(self.num_classes)
+        self._action = ACTIONS[action](self._answers, self.grid, stop)
+        self._memory = self.task.memory(n)
         self._answerer = answerer
         if (action == "fixation") != (answerer is not None):
             raise ValueError("action='fixation' and an answerer go together: give both or neither")
-        if self._task.needs_scores and not self._action.has_scores:
+        if self.task.needs_scores and not self._action.has_scores:
             raise ValueError(
-                f"reward='dense' needs a score for each class, which action={action!r} does not "
+                f"{self.task} needs a score for each answer, which action={action!r} does not "
                 "carry: use action='box', or 'fixation' with an answerer"
             )
 
@@ -160,7 +161,7 @@ class GlimpseVectorEnv(VectorEnv):
         self._index = np.zeros(n, np.int64)
         self._label = np.zeros(n, np.int64)
         self._box = np.zeros((n, 4), np.float32)
-        self._scores = np.zeros((n, self.num_classes), np.float32)
+        self._scores = np.zeros((n, self._answers), np.float32)
         self.images: NDArray[np.uint8] = np.zeros((n, *self.image_shape), np.uint8)
         self._viewer: Viewer | None = None
         if render_mode is not None:
@@ -297,16 +298,21 @@ class GlimpseVectorEnv(VectorEnv):
             ends, answered = ends & live, answered & live
         looks = ~ends if live is None else live & ~ends
 
-        success = np.zeros(self.num_envs, np.bool_)
-        answer = np.zeros(self.num_envs, np.int64)
+        answer = np.full(self.num_envs, -1)
         lanes = answered.nonzero()[0]
         if lanes.size:
             answer[lanes] = self._action.answer(batch, lanes, self._key[lanes])
-            success[lanes] = answer[lanes] == self._label[lanes]
-        if ends is not answered:
-            answer[ends & ~answered] = -1
-        scores = self._action.scores(batch) if self._task.needs_scores else None
-        reward = self._task.reward(success, looks, self._label, scores)
+        turn = Turn(
+            answered=answered,
+            answer=answer,
+            ends=ends,
+            looks=looks,
+            label=self._label,
+            box=self._box,
+            fixation=self._eye.fixation,
+            scores=self._action.scores(batch) if self.task.needs_scores else None,
+        )
+        success, reward = self.task.judge(turn, self._memory)
         if waiting is not None:
             reward[waiting] = 0.0
 
@@ -341,7 +347,8 @@ class GlimpseVectorEnv(VectorEnv):
         self._key[lanes] = lane_key
         self._seen[lanes] = 1
         self._ended = _without(self._ended, lanes)
-        self._task.begin(lanes)
+        for name, values in self.task.memory(len(lanes)).items():
+            self._memory[name][lanes] = values
         if fixation is None:
             fixation = np.zeros((len(lanes), 2), np.float32)
             if self.first_fixation == "random":
@@ -377,10 +384,10 @@ class GlimpseVectorEnv(VectorEnv):
 
     def _checked_scores(self, scores: Any) -> NDArray[np.float32]:
         array = np.asarray(scores, np.float32)
-        if array.shape != (self.num_envs, self.num_classes) or not np.isfinite(array).all():
+        if array.shape != (self.num_envs, self._answers) or not np.isfinite(array).all():
             raise ValueError(
                 f"the answerer gave scores of shape {array.shape}: finite numbers of shape "
-                f"{(self.num_envs, self.num_classes)} are needed"
+                f"{(self.num_envs, self._answers)} are needed"
             )
         return array
 

@@ -52,17 +52,19 @@ def register_all() -> None:
 def keywords(env_id: str) -> dict[str, inspect.Parameter]:
     """Every keyword that an id takes, with its type and the id's own default.
 
-    The environment's own come first, then its scene's options.
+    The environment's own come first, then its scene's options, then its task's.
 
     Raises:
         gymnasium.error.NameNotFound: the id is not registered (or its kin for a wrong version).
     """
     from .core import GlimpseVectorEnv
     from .scenes import SCENES
+    from .tasks import TASKS
 
     defaults = gym.spec(env_id).kwargs
     own = inspect.signature(GlimpseVectorEnv.__init__, eval_str=True).parameters.values()
-    scene = inspect.signature(SCENES[defaults["scene"]], eval_str=True).parameters.values()
     found = [p for p in own if p.kind is p.KEYWORD_ONLY]
-    found += [p.replace(kind=p.KEYWORD_ONLY) for p in scene]
+    for part in (SCENES[defaults["scene"]], TASKS[defaults.get("task", "classify")]):
+        options = inspect.signature(part, eval_str=True).parameters.values()
+        found += [p.replace(kind=p.KEYWORD_ONLY) for p in options]
     return {p.name: p.replace(default=defaults.get(p.name, p.default)) for p in found}

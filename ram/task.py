@@ -56,7 +56,8 @@ class Task:
         if core.glimpses < 2:
             raise ValueError("with glimpses=1 there is nowhere to look next: take at least 2")
         shape = env.single_observation_space["glimpse"].shape  # type: ignore[index]
-        return cls(shape, int(core.num_classes), action, float(getattr(core, "score_scale", 5.0)))
+        score_scale = float(getattr(core.task, "score_scale", 5.0))
+        return cls(shape, int(core.num_classes), action, score_scale)
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)

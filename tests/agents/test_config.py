@@ -40,7 +40,7 @@ def test_what_the_config_leaves_out_comes_from_the_signatures(tmp_path):
     resolved = config.load(write(tmp_path, MINIMAL))
     assert resolved.env.keywords["glimpses"] == 6
     assert resolved.env.keywords["action"] == "dict"  # the learner's own
-    assert resolved.agent.keywords["core"] == "lstm"
+    assert resolved.agent.keywords["core"] == "rnn"
     assert resolved.train == config.TrainConfig()
     assert (resolved.seed, resolved.device, resolved.name) == (0, "cpu", "x")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import itertools
 import subprocess
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 from gymnasium.error import ResetNeeded
 
-from saccade.envs import Dataset, GlimpseSensor
+from saccade.envs import Dataset, GlimpseSensor, Task, TranslatedScene
 from saccade.envs.actions import ActionError, best_score
 from saccade.envs.draws import make_key
 from support import random_answerer
@@ -206,6 +207,39 @@ def test_reveal_shows_the_image_and_the_box():
     assert env.observation_space.contains(observation)
 
 
+@dataclasses.dataclass(frozen=True)
+class Parity(Task):
+    """A user's own task: odd or even, and a bonus for having looked far."""
+
+    bonus: float = 0.25
+
+    def answers(self, classes):
+        return 2
+
+    def memory(self, lanes):
+        return {"far": np.zeros(lanes)}
+
+    def judge(self, turn, memory):
+        memory["far"] = np.maximum(memory["far"], np.abs(turn.fixation).max(axis=1))
+        success = turn.answered & (turn.answer == turn.label % 2)
+        return success, success + self.bonus * (turn.ends & (memory["far"] > 0.9))
+
+
+def test_a_users_own_task_and_scene():
+    keywords = {"task": Parity(), "scene": TranslatedScene(40), "action": "dict", "bonus": 0.5}
+    env = gym.make_vec(ID, num_envs=4, autoreset_mode="SameStep", glimpses=2, **keywords)
+    assert env.single_action_space["answer"].n == 2
+    _, info = env.reset(seed=0, options={"fixation": (0, 0)})
+    for far in (True, False, True):
+        parity = info["label"] % 2
+        env.step(dict_action(env, 0, (1.0 if far else 0.0, 0.0)))
+        _, reward, _, _, info = env.step(dict_action(env, parity))
+        if far:
+            assert reward.tolist() == [1.5] * 4
+        else:  # the first fixation of a later episode is drawn by lot
+            assert set(reward) <= {1.0, 1.5}
+
+
 @pytest.mark.parametrize("shape", [(9, 21), (9, 21, 3), (40, 12, 1)])
 def test_a_users_own_arrays_gray_or_colour_of_any_shape(shape):
     rng = np.random.default_rng(0)
@@ -311,6 +345,9 @@ def test_a_rounding_error_is_no_bad_action():
         ({"canvas": 20}, "canvas=20"),
         ({"glimpse": 4}, "'glimpse'.*did you mean 'glimpses'"),
         ({"scene": "cluttered", "pices": 4}, "did you mean 'pieces'"),
+        ({"scene": "cluterred"}, "did you mean 'cluttered'"),
+        ({"task": "clasify"}, "did you mean 'classify'"),
+        ({"glimpse_cots": 0.1}, "did you mean 'glimpse_cost'"),
         ({"render_mode": "ansi"}, "render_mode"),
     ],
 )

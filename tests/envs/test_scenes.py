@@ -15,7 +15,6 @@ from saccade.envs.scenes import (
     PlainScene,
     SceneError,
     TranslatedScene,
-    make_scene,
 )
 
 
@@ -142,13 +141,9 @@ def test_placements_multiply_the_evaluation_split():
         (lambda: ClutteredScene(pieces=-1), "pieces=-1"),
         (lambda: ClutteredScene(piece_size=0), "piece_size=0"),
         (lambda: ClutteredScene(piece_size=40).frame_shape((28, 28, 1)), "piece_size=40.*28x28"),
-        (lambda: make_scene("cluterred", {}), "did you mean 'cluttered'"),
-        (lambda: make_scene("plain", {"pices": 3}), "unknown keyword 'pices'"),
-        (lambda: make_scene("cluttered", {"pices": 3}), "did you mean 'pieces'"),
     ],
 )
 def test_a_scene_that_cannot_be_says_why(make, message):
-    with pytest.raises(ValueError, match=message) as caught:
+    with pytest.raises(SceneError, match=message) as caught:
         make()
     assert "\n" not in str(caught.value)
-    assert isinstance(caught.value, SceneError) or "choose from" in str(caught.value)

@@ -1,0 +1,56 @@
+"""Putting an environment together from parts that are named, or handed in, with their options.
+
+A part (a scene, a task) is a frozen dataclass; its fields are its options, and reach it as plain
+keywords of the environment.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeVar
+
+from .names import choose, suggest
+
+P = TypeVar("P")
+
+
+def kind_of(what: str, part: str | P, registry: Mapping[str, type[P]]) -> type[P]:
+    """The class of a part given by name, or itself.
+
+    Raises:
+        ValueError: no part has this name.
+    """
+    if isinstance(part, str):
+        return registry[choose(what, part, registry)]
+    return type(part)
+
+
+def check_options(options: Iterable[str], kinds: Iterable[type], siblings: Iterable[str]) -> None:
+    """See that every option is a field of one of `kinds`.
+
+    Args:
+        siblings: other keywords that the caller takes, which a wrong one may have meant.
+
+    Raises:
+        ValueError: an option that no part has.
+    """
+    kinds = list(kinds)
+    fields = [name for kind in kinds for name in _fields(kind)]
+    for name in options:
+        if name not in fields:
+            names = " or ".join(kind.__name__ for kind in kinds)
+            hint = suggest(name, [*fields, *siblings])
+            raise ValueError(f"unknown keyword {name!r} with {names}: {hint}")
+
+
+def build(part: str | P, kind: type[P], options: Mapping[str, Any]) -> P:
+    """The part with those of `options` that are its own; a part handed in keeps the others."""
+    own = {name: value for name, value in options.items() if name in _fields(kind)}
+    if isinstance(part, str):
+        return kind(**own)
+    return dataclasses.replace(part, **own)  # type: ignore[type-var]
+
+
+def _fields(kind: type) -> list[str]:
+    return [field.name for field in dataclasses.fields(kind)]
