@@ -30,8 +30,10 @@ from .schema import Checker, Parameter, parameters_of, settable
 
 # What a run sets itself and a config therefore cannot.
 _ENV_OWN = frozenset(
-    ["num_envs", "paths", "split", "shard", "placements", "scene", "task"]
-    + ["autoreset_mode", "render_mode"]
+    [
+        *("num_envs", "paths", "shard", "split", "placements"),
+        *("scene", "task", "autoreset_mode", "render_mode"),
+    ]
 )
 _PARTS = ("env", "agent", "train")
 _SCALARS = ("name", "seed", "device")
