@@ -47,7 +47,7 @@ class Journal(Callback):
 
     def on_start(self, learner: Any, metrics: dict[str, float]) -> None:
         self._wall, self._cpu = time.perf_counter(), time.process_time()
-        self._curves = Curves(self.run.events, learner.num_timesteps)
+        self._curves = Curves(self.run.path, learner.num_timesteps)
         if not learner.num_timesteps:
             self._curves.text("config", self.config.to_yaml())
         env_id, total = self.config.env.id, self.config.train.total_timesteps

@@ -4,7 +4,7 @@ runs/<name>-<seed>-<YYYYmmdd-HHMMSS>/
     config.yaml             the resolved config: training again from it is the same run
     metrics.json            versions, time, the newest and best figures, evaluations
     checkpoints/            last.pt (what --resume continues from) and best.pt (by validation)
-    events/                 TensorBoard
+    events.out.tfevents...  TensorBoard, which names the curves after the folder
     pictures/               grids of fixation paths, animations
     evaluation-<split>.md   tables
 """
@@ -53,7 +53,7 @@ class RunFolder:
             except OSError as error:
                 raise UserError(f"{path}: {error.strerror}") from None
         run = cls(path)
-        for folder in (run.checkpoints, run.events, run.pictures):
+        for folder in (run.checkpoints, run.pictures):
             folder.mkdir()
         write_atomic(run.config, config)
         return run
@@ -75,10 +75,6 @@ class RunFolder:
     @property
     def checkpoints(self) -> Path:
         return self.path / "checkpoints"
-
-    @property
-    def events(self) -> Path:
-        return self.path / "events"
 
     @property
     def pictures(self) -> Path:

@@ -42,7 +42,7 @@ def collect(run: RunFolder) -> Path:
 
 def draw_curves(run: RunFolder, file: Path) -> None:
     """The curves side by side over millions of steps; the best checkpoint is marked."""
-    events = EventAccumulator(str(run.events), size_guidance={"scalars": 0}).Reload()
+    events = EventAccumulator(str(run.path), size_guidance={"scalars": 0}).Reload()
     figure, axes = plt.subplots(1, len(CURVES), figsize=(12, 3.2), layout="constrained")
     for axis, (name, label, factor) in zip(axes, CURVES, strict=True):
         points = events.Scalars(name)

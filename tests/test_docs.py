@@ -23,6 +23,6 @@ def test_every_curve_is_explained_and_every_explanation_has_a_curve(tmp_path):
         }
     )
     run = train(config, tmp_path).run
-    events = EventAccumulator(str(run.events)).Reload()
+    events = EventAccumulator(str(run.path)).Reload()
     texts = {name.removesuffix("/text_summary") for name in events.Tags()["tensors"]}
     assert set(events.Tags()["scalars"]) | set(events.Tags()["images"]) | texts == explained
