@@ -308,8 +308,9 @@ def _read_box(
         raise ActionError(f"{name} {values!r}: not an array of numbers") from error
     _check_shape(batch, shape, name)
     # NaN fails the comparison too.
-    wrong = ~(np.abs(batch) <= _BOUND)
-    if np.count_nonzero(wrong):
+    right = np.abs(batch) <= _BOUND
+    if np.count_nonzero(right) < batch.size:
+        wrong = ~right
         if live is not None:
             batch = np.where(live[:, None], batch, np.float32(0))
             wrong &= live[:, None]

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
-from gymnasium import error, spaces
+from gymnasium import error
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
@@ -20,7 +20,7 @@ from .actions import ACTIONS, check_grid
 from .datasets import Dataset, load_dataset
 from .draws import uniform
 from .eye import Eye, Moves
-from .infos import with_masks
+from .layout import observation_space, with_masks
 from .names import at_least, choose
 from .options import check_seed, read_options
 from .parts import build, check_options, kind_of
@@ -143,7 +143,9 @@ class GlimpseVectorEnv(VectorEnv):
                 "carry: use action='box', or 'fixation' with an answerer"
             )
 
-        self.single_observation_space = self._make_observation_space()
+        self.single_observation_space = observation_space(
+            self.sensor, self.image_shape, self.reveal
+        )
         self.single_action_space = self._action.single_space
         self.observation_space = batch_space(self.single_observation_space, n)
         self.action_space = batch_space(self.single_action_space, n)
@@ -153,6 +155,7 @@ class GlimpseVectorEnv(VectorEnv):
         self._walk = Walk(split, self.split_length, n, shard, self.paths)
         self._all = np.arange(n)
         self._every = np.ones(n, np.bool_)
+        self._silent = np.full(n, -1)
         self._key = np.zeros(n, np.uint64)  # where a lane's draws come from
         self._seen = np.zeros(n, np.int64)  # glimpses seen, 1 to T
         self._ended = np.zeros(n, np.bool_)  # lanes that wait for a reset
@@ -184,21 +187,7 @@ class GlimpseVectorEnv(VectorEnv):
         Raises:
             ValueError: an unknown option, or one that does not fit.
         """
-        asked = read_options(options or {}, self.num_envs, self.split_length)
-        lanes = asked.lanes
-        if self._walk.seed is None and len(lanes) < self.num_envs:
-            raise error.ResetNeeded("the first reset() begins all lanes: leave out reset_mask")
-        if seed is not None:
-            super().reset(seed=check_seed(seed))
-            self._walk.start(int(seed), lanes)
-        elif self._walk.seed is None:  # never seeded: the system's choice
-            self._walk.start(int(self.np_random.integers(1 << 62)), lanes)
-        if asked.restart:
-            self._walk.restart(lanes)
-        self._begin(lanes, asked.index, asked.fixation)
-        start = np.zeros(self.num_envs, np.bool_)
-        start[lanes] = True
-        self.show()
+        start = self.begin(seed, options)
         return self.observe(start), self._infos(start)
 
     def step(
@@ -273,6 +262,25 @@ class GlimpseVectorEnv(VectorEnv):
 
     # ------------------------------------------------------------------ inside
 
+    def begin(self, seed: int | None, options: Mapping[str, Any] | None) -> NDArray[np.bool_]:
+        """Carry out a reset and no more; the lanes that began anew, bool `(n,)`."""
+        asked = read_options(options or {}, self.num_envs, self.split_length)
+        lanes = asked.lanes
+        if self._walk.seed is None and len(lanes) < self.num_envs:
+            raise error.ResetNeeded("the first reset() begins all lanes: leave out reset_mask")
+        if seed is not None:
+            super().reset(seed=check_seed(seed))
+            self._walk.start(int(seed), lanes)
+        elif self._walk.seed is None:  # never seeded: the system's choice
+            self._walk.start(int(self.np_random.integers(1 << 62)), lanes)
+        if asked.restart:
+            self._walk.restart(lanes)
+        self._begin(lanes, asked.index, asked.fixation)
+        self.show()
+        start = np.zeros(self.num_envs, np.bool_)
+        start[lanes] = True
+        return start
+
     def turn(
         self, actions: Any, waiting: NDArray[np.bool_] | None = None
     ) -> tuple[NDArray[np.float64], NDArray[np.bool_], dict[str, NDArray]]:
@@ -298,7 +306,7 @@ class GlimpseVectorEnv(VectorEnv):
             ends, answered = ends & live, answered & live
         looks = ~ends if live is None else live & ~ends
 
-        answer = np.full(self.num_envs, -1)
+        answer = self._silent.copy()
         lanes = answered.nonzero()[0]
         if lanes.size:
             answer[lanes] = self._action.answer(batch, lanes, self._key[lanes])
@@ -429,19 +437,6 @@ class GlimpseVectorEnv(VectorEnv):
             )
             for lane in range(lanes)
         )
-
-    def _make_observation_space(self) -> spaces.Dict:
-        height, width, channels = self.image_shape
-        parts: dict[str, spaces.Space] = {
-            "glimpse": spaces.Box(0, 1, self.sensor.shape(channels), np.float32),
-            "fixation": spaces.Box(-1, 1, (2,), np.float32),
-            "progress": spaces.Box(0, 1, (1,), np.float32),
-        }
-        if "image" in self.reveal:
-            parts["image"] = spaces.Box(0, 1, (channels, height, width), np.float32)
-        if "box" in self.reveal:
-            parts["box"] = spaces.Box(0, max(height, width), (4,), np.float32)
-        return spaces.Dict(parts)
 
 
 def _without(lanes: NDArray[np.bool_], cleared: NDArray[np.int64]) -> NDArray[np.bool_]:

@@ -8,6 +8,7 @@ counter-based generator. This is not a replacement for `numpy.random` where a pl
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,11 +56,14 @@ def uniform(key: NDArray[np.uint64], stream: int, count: int) -> NDArray[np.floa
     Returns:
         float64 `(n, count)`.
     """
-    # A stream owns 2**32 counters, so that streams of one key never meet.
-    first = np.uint64((stream << 32) + 1)
-    counters = (np.arange(count, dtype=np.uint64) + first) * _STEP
-    bits = _mix(key[:, None] + counters)
+    bits = _mix(key[:, None] + _counters(stream, count))
     return (bits >> _TO_53_BITS).astype(np.float64) / (1 << 53)
+
+
+@lru_cache(maxsize=64)
+def _counters(stream: int, count: int) -> NDArray[np.uint64]:
+    # A stream owns 2**32 counters, so that streams of one key never meet.
+    return (np.arange(count, dtype=np.uint64) + np.uint64((stream << 32) + 1)) * _STEP
 
 
 def integers(

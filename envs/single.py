@@ -89,10 +89,8 @@ class GlimpseEnv(gym.Env):
         """Begin an episode; see `GlimpseVectorEnv.reset` for the options."""
         if seed is not None:
             super().reset(seed=seed)
-        elif self.core.walk_state()["seed"] is None:
-            seed = int(self.np_random.integers(1 << 62))
-        observation, _ = self.core.reset(seed=seed, options=options)
-        return _first(observation), self._truth()
+        start = self.core.begin(seed, options)
+        return _first(self.core.observe(start)), self._truth()
 
     def step(self, action: Any) -> tuple[dict[str, NDArray], float, bool, bool, dict[str, Any]]:
         """Look again, or answer at the last step."""

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)  # made at every step: frozen ones take several times as long
 class Turn:
     """What a step brought in each lane, before the eye moves; all arrays are `(n, ...)`.
 

@@ -1,0 +1,43 @@
+"""How observations and infos are laid out."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Mapping
+from typing import Any
+
+import numpy as np
+from gymnasium import spaces
+from numpy.typing import NDArray
+
+from .sensor import GlimpseSensor
+
+
+def observation_space(
+    sensor: GlimpseSensor, image_shape: tuple[int, int, int], reveal: Container[str]
+) -> spaces.Dict:
+    """The observation space of one lane that sees images of shape `(H, W, C)`."""
+    height, width, channels = image_shape
+    parts: dict[str, spaces.Space] = {
+        "glimpse": spaces.Box(0, 1, sensor.shape(channels), np.float32),
+        "fixation": spaces.Box(-1, 1, (2,), np.float32),
+        "progress": spaces.Box(0, 1, (1,), np.float32),
+    }
+    if "image" in reveal:
+        parts["image"] = spaces.Box(0, 1, (channels, height, width), np.float32)
+    if "box" in reveal:
+        parts["box"] = spaces.Box(0, max(height, width), (4,), np.float32)
+    return spaces.Dict(parts)
+
+
+def with_masks(values: Mapping[str, NDArray], lanes: NDArray[np.bool_]) -> dict[str, Any]:
+    """Infos as Gymnasium's vector environments give them.
+
+    Each array, `(n, ...)`, is 0 where `lanes`, bool `(n,)`, is not set, and has its mask `_name`.
+    """
+    infos: dict[str, Any] = {}
+    for name, array in values.items():
+        infos[name] = np.where(
+            lanes.reshape(-1, *[1] * (array.ndim - 1)), array, array.dtype.type(0)
+        )
+        infos[f"_{name}"] = lanes.copy()
+    return infos
