@@ -19,13 +19,16 @@ _MULTIPLY_1, _MULTIPLY_2 = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB13
 _TO_53_BITS = np.uint64(11)
 _64_BITS = (1 << 64) - 1
 # One odd factor for each part of a key: unrelated bits, so that no two small tuples meet.
-_FACTORS = (
-    0xD1342543DE82EF95,
-    0xA0761D6478BD642F,
-    0xE7037ED1A0B428DB,
-    0x8EBC6AF09C88C6E3,
-    0x589965CC75374CC3,
-    0x1D8E4E27C47D124F,
+_FACTORS = tuple(
+    np.uint64(factor)
+    for factor in (
+        0xD1342543DE82EF95,
+        0xA0761D6478BD642F,
+        0xE7037ED1A0B428DB,
+        0x8EBC6AF09C88C6E3,
+        0x589965CC75374CC3,
+        0x1D8E4E27C47D124F,
+    )
 )
 
 
@@ -41,11 +44,11 @@ def make_key(*parts: int | NDArray[np.integer]) -> NDArray[np.uint64]:
     fixed, varying = 0, None
     for part, factor in zip(parts, _FACTORS, strict=False):
         if isinstance(part, int):
-            fixed += (part + 1) * factor
+            fixed += (part + 1) * int(factor)
         else:
-            term = part.astype(np.uint64, casting="unsafe") * np.uint64(factor)
+            term = part.astype(np.int64, copy=False).view(np.uint64) * factor
             varying = term if varying is None else varying + term
-            fixed += factor
+            fixed += int(factor)
     start = np.array([fixed & _64_BITS], np.uint64)
     return _mix(start if varying is None else varying + start)
 
