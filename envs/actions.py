@@ -7,7 +7,7 @@ is one class and one line in `ACTIONS`.
 from __future__ import annotations
 
 import abc
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -147,8 +147,8 @@ class DictAction(ActionMode):
         wanted = ("fixation", "answer", "stop") if self.stop else ("fixation", "answer")
         if not isinstance(actions, Mapping) or any(name not in actions for name in wanted):
             raise ActionError(
-                f"action {actions!r}: action='dict' takes a dictionary with the keys "
-                + ", ".join(map(repr, wanted))
+                f"action of type {type(actions).__name__}: action='dict' takes a dictionary with "
+                f"the keys {', '.join(map(repr, wanted))}"
             )
         batch = {
             "fixation": _read_box(actions["fixation"], (lanes, 2), live, "action['fixation']"),
@@ -273,15 +273,17 @@ ACTIONS: dict[str, type[ActionMode]] = {
 }
 
 
-def check_grid(grid: Sequence[int]) -> tuple[int, int]:
-    """`(rows, columns)` as it was given.
+def as_array(values: Any, name: str) -> NDArray:
+    """`values` as an array.
 
     Raises:
-        ValueError: it is not two whole numbers of at least 1.
+        ActionError: they are none.
     """
-    if len(grid) != 2 or any(int(cells) != cells or cells < 1 for cells in grid):
-        raise ValueError(f"grid={grid}: give (rows, columns), at least one each")
-    return int(grid[0]), int(grid[1])
+    try:
+        return np.asarray(values)
+    except (TypeError, ValueError) as error:
+        kind = type(values).__name__
+        raise ActionError(f"{name} of type {kind}: not an array of numbers") from error
 
 
 def best_score(scores: NDArray[np.floating], key: NDArray[np.uint64]) -> NDArray[np.int64]:
@@ -302,10 +304,10 @@ def best_score(scores: NDArray[np.floating], key: NDArray[np.uint64]) -> NDArray
 def _read_box(
     values: Any, shape: tuple[int, ...], live: NDArray[np.bool_] | None, name: str
 ) -> NDArray[np.float32]:
-    try:
-        batch = np.asarray(values, np.float32)
-    except (TypeError, ValueError) as error:
-        raise ActionError(f"{name} {values!r}: not an array of numbers") from error
+    batch = as_array(values, name)
+    if batch.dtype.kind not in "fiub":
+        raise ActionError(f"{name} of type {batch.dtype}: not an array of numbers")
+    batch = batch.astype(np.float32, copy=False)
     _check_shape(batch, shape, name)
     # NaN fails the comparison too.
     right = np.abs(batch) <= _BOUND
@@ -326,8 +328,8 @@ def _read_integers(
     live: NDArray[np.bool_] | None,
     name: str,
 ) -> NDArray[np.int64]:
-    batch = np.asarray(values)
-    if batch.dtype.kind not in "iu":
+    batch = as_array(values, name)
+    if batch.dtype.kind not in "iub":
         raise ActionError(f"{name} of type {batch.dtype}: whole numbers are needed")
     _check_shape(batch, shape, name)
     # As unsigned numbers the negative ones are too large: one comparison finds both.

@@ -16,12 +16,12 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
-from .actions import ACTIONS, check_grid
+from .actions import ACTIONS
+from .checks import at_least, choose, flag, pair
 from .datasets import Dataset, load_dataset
 from .draws import uniform
 from .eye import Eye, Moves
 from .layout import observation_space, with_masks
-from .names import at_least, choose
 from .options import check_seed, read_options
 from .parts import build, check_options, kind_of
 from .scenes import SCENES, Scene
@@ -76,6 +76,8 @@ class GlimpseVectorEnv(VectorEnv):
         "autoreset_mode": AutoresetMode.NEXT_STEP,
     }
 
+    _viewer: Viewer | None = None  # here too, for `close` after a constructor that refused
+
     def __init__(
         self,
         num_envs: int = 1,
@@ -111,14 +113,15 @@ class GlimpseVectorEnv(VectorEnv):
         self.paths = at_least("paths", paths, 1)
         self.placements = at_least("placements", placements, 1)
         self.first_fixation = choose("first_fixation", first_fixation, ("random", "center"))
-        self.reveal = tuple(choose("reveal", name, _REVEALS) for name in reveal)
+        named = (reveal,) if isinstance(reveal, str) else tuple(reveal or ())
+        self.reveal = tuple(choose("reveal", name, _REVEALS) for name in named)
 
         # What is seen.
         dataset = load_dataset(source)
         self.classes = dataset.classes
         self.num_classes = dataset.num_classes
-        self._images = dataset.splits[split].images
-        self._labels = dataset.splits[split].labels
+        self._shown = dataset.split(split)  # copied and pickled as the handle that it is
+        self._labels = self._shown.labels
         kinds = kind_of("scene", scene, SCENES), kind_of("task", task, TASKS)
         check_options(options, kinds, _own_keywords())
         self.scene = build(scene, kinds[0], options)
@@ -129,13 +132,13 @@ class GlimpseVectorEnv(VectorEnv):
 
         # What is asked, and how it is answered.
         self.action_mode = choose("action", action, ACTIONS)
-        self.grid = check_grid(grid)
+        self.grid = pair("grid", grid, "(rows, columns)", 1)
         self.task = build(task, kinds[1], options)
         self._answers = self.task.answers(self.num_classes)
-        self._action = ACTIONS[action](self._answers, self.grid, stop)
+        self._action = ACTIONS[action](self._answers, self.grid, flag("stop", stop))
         self._memory = self.task.memory(n)
         self._answerer = answerer
-        if (action == "fixation") != (answerer is not None):
+        if (action == "fixation") != callable(answerer):
             raise ValueError("action='fixation' and an answerer go together: give both or neither")
         if self.task.needs_scores and not self._action.has_scores:
             raise ValueError(
@@ -153,7 +156,7 @@ class GlimpseVectorEnv(VectorEnv):
         # What each lane does now.
         self.split_length = len(self._labels) * (1 if split == "train" else self.placements)
         self._walk = Walk(split, self.split_length, n, shard, self.paths)
-        self._all = np.arange(n)
+        self._begun = False  # whether reset() has been called
         self._every = np.ones(n, np.bool_)
         self._silent = np.full(n, -1)
         self._key = np.zeros(n, np.uint64)  # where a lane's draws come from
@@ -166,10 +169,11 @@ class GlimpseVectorEnv(VectorEnv):
         self._box = np.zeros((n, 4), np.float32)
         self._scores = np.zeros((n, self._answers), np.float32)
         self.images: NDArray[np.uint8] = np.zeros((n, *self.image_shape), np.uint8)
-        self._viewer: Viewer | None = None
         if render_mode is not None:
             fps = self.metadata["render_fps"]
-            self._viewer = Viewer(self.sensor, n, self.glimpses, self.classes, fps)
+            are_classes = self._answers == self.num_classes
+            said = self.classes if are_classes else tuple(map(str, range(self._answers)))
+            self._viewer = Viewer(self.sensor, n, self.glimpses, self.classes, said, fps)
 
     # ------------------------------------------------------------------ Gymnasium's interface
 
@@ -221,7 +225,7 @@ class GlimpseVectorEnv(VectorEnv):
         """A frame a lane, uint8 `(h, w, 3)` each; None for a window, which draws itself."""
         if self._viewer is None:
             raise error.Error("render() needs render_mode='rgb_array' or 'human' when made")
-        if self._walk.seed is None:
+        if not self._begun:
             raise error.ResetNeeded("render() before reset(): call env.reset() first")
         if self.render_mode == "human":
             return None
@@ -259,6 +263,7 @@ class GlimpseVectorEnv(VectorEnv):
     def restore_walk(self, state: Mapping[str, Any]) -> None:
         """Go on from a `walk_state()`: the next `reset()` shows what it would have shown there."""
         self._walk.restore(state)
+        self._begun = False
 
     # ------------------------------------------------------------------ inside
 
@@ -266,9 +271,11 @@ class GlimpseVectorEnv(VectorEnv):
         """Carry out a reset and no more; the lanes that began anew, bool `(n,)`."""
         asked = read_options(options or {}, self.num_envs, self.split_length)
         lanes = asked.lanes
-        if self._walk.seed is None and len(lanes) < self.num_envs:
+        if not self._begun and len(lanes) < self.num_envs:
             raise error.ResetNeeded("the first reset() begins all lanes: leave out reset_mask")
         if seed is not None:
+            if len(lanes) < self.num_envs:
+                raise ValueError("a seed is for all lanes: leave out reset_mask, or the seed")
             super().reset(seed=check_seed(seed))
             self._walk.start(int(seed), lanes)
         elif self._walk.seed is None:  # never seeded: the system's choice
@@ -276,6 +283,7 @@ class GlimpseVectorEnv(VectorEnv):
         if asked.restart:
             self._walk.restart(lanes)
         self._begin(lanes, asked.index, asked.fixation)
+        self._begun = True
         self.show()
         start = np.zeros(self.num_envs, np.bool_)
         start[lanes] = True
@@ -289,7 +297,7 @@ class GlimpseVectorEnv(VectorEnv):
         Returns:
             Reward and ends `(n,)`, and `is_success` and `answer` `(n,)` of the lanes that end.
         """
-        if self._walk.seed is None:
+        if not self._begun:
             raise error.ResetNeeded("step() before reset(): call env.reset() first")
         if self.autoreset_mode == AutoresetMode.DISABLED and np.count_nonzero(self._ended):
             raise error.ResetNeeded(
@@ -330,7 +338,7 @@ class GlimpseVectorEnv(VectorEnv):
             self._eye.move(self._action.fixation(batch), None if everywhere else looks)
             self._seen = self._seen + looks
         if self._viewer:
-            self._viewer.follow(self._seen, self._eye.fixation, ends, answer)
+            self._viewer.follow(self._seen, self._eye.fixation, ends, answer, success)
         self._ended = ends
         return reward, ends, {"is_success": success, "answer": answer}
 
@@ -343,11 +351,8 @@ class GlimpseVectorEnv(VectorEnv):
         """Start an episode in `lanes`: choose the image, draw the scene, place the eye."""
         chosen, scene_key, lane_key = self._walk.next(lanes, index)
         image = chosen if self.placements == 1 else chosen % len(self._labels)
-        frames, box = self.scene.draw(self._images, image, scene_key)
-        if len(lanes) == self.num_envs:
-            self.images = frames
-        else:
-            self.images[lanes] = frames
+        frames, box = self.scene.draw(self._shown.images, image, scene_key)
+        self.images[lanes] = frames  # the scene's array stays the scene's
         self._eye.show(lanes, frames)
         self._index[lanes] = chosen
         self._label[lanes] = self._labels[image]

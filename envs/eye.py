@@ -7,6 +7,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from .checks import choose, number
 from .sensor import GlimpseSensor
 
 Moves = Literal["absolute", "relative"]
@@ -36,13 +37,9 @@ class Eye:
         moves: Moves = "absolute",
         reach: float = 0.5,
     ) -> None:
-        if moves not in ("absolute", "relative"):
-            raise ValueError(f"moves={moves!r}: use 'absolute' or 'relative'")
-        if not reach > 0:
-            raise ValueError(f"reach={reach}: the longest relative move must be above 0")
         self.sensor = sensor
-        self.moves = moves
-        self.reach = reach
+        self.moves = choose("moves", moves, ("absolute", "relative"))
+        self.reach = number("reach", reach, above=0)
         self.fixation = np.zeros((lanes, 2), np.float32)
         self._images = sensor.allocate(lanes, *frame_shape)
 

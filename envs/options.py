@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .names import choose
+from .checks import choose, flag
 
 _NAMES = ("index", "fixation", "restart", "reset_mask")
 
@@ -44,7 +44,7 @@ def read_options(options: Mapping[str, Any], num_envs: int, length: int) -> Rese
         lanes=lanes,
         index=_index(options.get("index"), lanes, num_envs, length),
         fixation=_fixation(options.get("fixation"), lanes, num_envs),
-        restart=bool(options.get("restart", False)),
+        restart=flag("option restart", options.get("restart", False)),
     )
 
 
@@ -54,10 +54,12 @@ def check_seed(seed: Any) -> int:
     Raises:
         ValueError: `seed` is not a whole number of at least 0.
     """
-    if isinstance(seed, (int, np.integer)) and not isinstance(seed, bool) and seed >= 0:
+    whole = isinstance(seed, (int, np.integer)) and not isinstance(seed, bool)
+    if whole and 0 <= seed < 1 << 64:
         return int(seed)
     raise ValueError(
-        f"seed={seed!r}: give one whole number of at least 0; each lane draws from (seed, lane)"
+        f"seed={seed!r}: give one whole number from 0 up to 2**64 - 1; each lane draws from "
+        "(seed, lane)"
     )
 
 
@@ -78,7 +80,7 @@ def _index(
 ) -> NDArray[np.int64] | None:
     if index is None:
         return None
-    asked = np.asarray(index)
+    asked = _as_array("index", index)
     if asked.dtype.kind not in "iu" or asked.shape not in ((), (num_envs,)):
         raise ValueError(f"option index={index!r}: give a whole number, or one a lane")
     chosen = np.broadcast_to(asked, (num_envs,))[lanes].astype(np.int64)
@@ -90,9 +92,21 @@ def _index(
 def _fixation(fixation: Any, lanes: NDArray[np.int64], num_envs: int) -> NDArray[np.float32] | None:
     if fixation is None:
         return None
-    asked = np.asarray(fixation, np.float32)
-    if asked.shape not in ((2,), (num_envs, 2)) or not np.abs(asked).max() <= 1:
+    asked = _as_array("fixation", fixation)
+    if (
+        asked.dtype.kind not in "fiu"
+        or asked.shape not in ((2,), (num_envs, 2))
+        or not np.abs(asked).max() <= 1
+    ):
         raise ValueError(
             f"option fixation={fixation!r}: give (x, y), or one a lane, within [-1, 1]"
         )
+    asked = asked.astype(np.float32)
     return asked if asked.ndim == 1 else asked[lanes]
+
+
+def _as_array(name: str, value: Any) -> NDArray:
+    try:
+        return np.asarray(value)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"option {name}={value!r}: not an array of numbers") from error

@@ -10,7 +10,7 @@ import dataclasses
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
-from .names import choose, suggest
+from .checks import choose, suggest
 
 P = TypeVar("P")
 

@@ -6,10 +6,13 @@ It computes; it does not remember where the eye is (`eye.py` does).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 from numpy.typing import ArrayLike, NDArray
+
+from .checks import at_least
 
 MAX_SCALES = 5  # the 16-pixel box sum of bytes is the largest that fits 16 bits
 _BLOCK = 16  # images summed at a time
@@ -58,9 +61,9 @@ class GlimpseSensor:
     scales: int = 1
 
     def __post_init__(self) -> None:
-        if self.size < 1:
-            raise ValueError(f"size={self.size}: a glimpse is at least 1 value a side")
-        if not 1 <= self.scales <= MAX_SCALES:
+        object.__setattr__(self, "size", at_least("size", self.size, 1))
+        object.__setattr__(self, "scales", at_least("scales", self.scales, 1))
+        if self.scales > MAX_SCALES:
             raise ValueError(f"scales={self.scales}: the retina has 1 to {MAX_SCALES} scales")
 
     def shape(self, channels: int) -> tuple[int, int, int]:
@@ -122,7 +125,6 @@ class PreparedImages:
         self._lanes = np.arange(lanes)
         self._half = np.array([(width - 1) / 2, (height - 1) / 2], np.float32)
         self._sums: list[NDArray] = []
-        self._patches: list[NDArray] = []
         for scale in range(sensor.scales):
             extent, box = sensor.extent(scale), 1 << scale
             # The patch of pixel 0 starts extent // 2 before it; that of the last pixel ends
@@ -132,16 +134,27 @@ class PreparedImages:
                 (lanes, channels, padded[0] - box + 1, padded[1] - box + 1),
                 np.uint8 if scale == 0 else np.uint16,
             )
-            lane, channel, row, column = sums.strides
             self._sums.append(sums)
-            self._patches.append(
-                as_strided(
-                    sums,  # patches by lane and start: (n, H, W, C, size, size)
-                    (lanes, height, width, channels, sensor.size, sensor.size),
-                    (lane, row, column, channel, row * box, column * box),
-                    writeable=False,
-                )
-            )
+        self._patches = self._views()
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A copied or pickled view would be an array of its own, which no update reaches.
+        return {name: value for name, value in vars(self).items() if name != "_patches"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._patches = self._views()
+
+    def _views(self) -> list[NDArray]:
+        """The patches of every scale by lane and first pixel, `(n, H, W, C, size, size)`."""
+        size = self.sensor.size
+        views = []
+        for scale, sums in enumerate(self._sums):
+            lane, channel, row, column = sums.strides
+            strides = (lane, row, column, channel, row << scale, column << scale)
+            shape = (*self.shape, size, size)
+            views.append(as_strided(sums, shape, strides, writeable=False))
+        return views
 
     def update(self, lanes: slice | NDArray[np.int64], images: NDArray[np.uint8]) -> None:
         """Put `images`, uint8 `(m, H, W, C)`, in the places of `lanes`."""

@@ -10,6 +10,7 @@ import numpy as np
 from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
 
+from .actions import as_array
 from .core import GlimpseVectorEnv
 
 
@@ -77,6 +78,12 @@ class GlimpseEnv(gym.Env):
     }
 
     def __init__(self, **keywords: Any) -> None:
+        for name in ("num_envs", "autoreset_mode"):
+            if name in keywords:
+                raise ValueError(
+                    f"{name} belongs to vector environments: use gym.make_vec(id, {name}=...), "
+                    "or vector_kwargs for Gymnasium's own"
+                )
         self.core = GlimpseVectorEnv(1, **keywords, autoreset_mode=AutoresetMode.DISABLED)
         self.render_mode = self.core.render_mode
         self.observation_space = self.core.single_observation_space
@@ -134,13 +141,13 @@ class GlimpseEnv(gym.Env):
 
 
 def _lift(action: Any) -> Any:
-    return np.asarray(action)[None]
+    return as_array(action, "action")[None]
 
 
 def _lift_dict(action: Any) -> Any:
     if not isinstance(action, Mapping):
         return action
-    return {name: np.asarray(value)[None] for name, value in action.items()}
+    return {name: as_array(value, f"action[{name!r}]")[None] for name, value in action.items()}
 
 
 def _first(observation: dict[str, NDArray]) -> dict[str, NDArray]:

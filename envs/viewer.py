@@ -19,20 +19,29 @@ class Viewer:
         sensor: the eye's sensor.
         lanes: number of lanes, n.
         glimpses: T, the longest path.
-        classes: names of the answers.
+        classes: names of the labels.
+        answers: names of the answers.
         fps: frames a second in the window.
     """
 
     def __init__(
-        self, sensor: GlimpseSensor, lanes: int, glimpses: int, classes: tuple[str, ...], fps: float
+        self,
+        sensor: GlimpseSensor,
+        lanes: int,
+        glimpses: int,
+        classes: tuple[str, ...],
+        answers: tuple[str, ...],
+        fps: float,
     ) -> None:
         self._sensor = sensor
         self._classes = classes
+        self._answers = answers
         self._fps = fps
         self._path = np.zeros((lanes, glimpses, 2), np.float32)
         self._length = np.zeros(lanes, np.int64)
         self._answer = np.full(lanes, -1)
         self._over = np.zeros(lanes, np.bool_)
+        self._success = np.zeros(lanes, np.bool_)
         self._window: Window | None = None
 
     def begin(self, lanes: NDArray[np.int64], fixation: NDArray[np.float32]) -> None:
@@ -47,13 +56,15 @@ class Viewer:
         fixation: NDArray[np.float32],
         ends: NDArray[np.bool_],
         answer: NDArray[np.int64],
+        success: NDArray[np.bool_],
     ) -> None:
-        """A step was made: glimpses seen, fixations, and the answers of the lanes that end."""
+        """A step was made: glimpses seen, fixations, and how it ended where it did."""
         lanes = np.arange(len(seen))
         self._path[lanes, seen - 1] = fixation
         self._length[:] = seen
         self._over |= ends
         self._answer[ends] = answer[ends]
+        self._success[ends] = success[ends]
 
     def frame(
         self,
@@ -67,9 +78,9 @@ class Viewer:
         length, answer = self._length[lane], self._answer[lane]
         caption, good = f"glimpse {length}/{self._path.shape[1]}", None
         if self._over[lane]:
-            said = self._classes[answer] if answer >= 0 else "none"
+            said = self._answers[answer] if answer >= 0 else "none"
             caption += f"   label {self._classes[label]}   answer {said}"
-            good = bool(answer == label)
+            good = bool(self._success[lane])
         return draw(
             image,
             self._path[lane, :length],

@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from .checks import pair
 from .draws import make_key, permutation
 
 Split = Literal["train", "validation", "test"]
@@ -39,9 +40,9 @@ class Walk:
     def __init__(
         self, split: Split, length: int, lanes: int, shard: tuple[int, int], paths: int
     ) -> None:
-        part, parts = shard
-        if not 0 <= part < parts:
-            raise ValueError(f"shard={tuple(shard)}: give (i, m), part i of m, counted from 0")
+        part, parts = pair("shard", shard, "(i, m), part i of m counted from 0", 0)
+        if part >= parts:
+            raise ValueError(f"shard={(part, parts)}: part i of m is counted from 0 to m - 1")
         if lanes * parts % paths:
             raise ValueError(
                 f"paths={paths}: all shards' {lanes * parts} lanes do not part into whole runs"

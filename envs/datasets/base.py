@@ -5,7 +5,7 @@ It checks what it is given, once, and says in one line what is wrong. It reads n
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,8 +39,8 @@ class ImageSet:
     labels: np.ndarray
 
     def __post_init__(self) -> None:
-        images = _as_bytes(_as_array(self.images, "images"))
-        labels = _as_classes(_as_array(self.labels, "labels"))
+        images = _own(_as_array(self.images, "images"), _as_bytes)
+        labels = _own(_as_array(self.labels, "labels"), _as_classes)
         if len(images) != len(labels):
             raise DatasetError(
                 f"images and labels disagree: {len(images)} images, {len(labels)} labels"
@@ -52,6 +52,12 @@ class ImageSet:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> ImageSet:
+        return self  # it does not change
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return ImageSet, (self.images, self.labels)  # read-only again where it is unpickled
 
     def __repr__(self) -> str:
         return f"ImageSet({len(self)} images of {'x'.join(map(str, self.images.shape[1:]))})"
@@ -252,6 +258,12 @@ def _as_classes(labels: np.ndarray) -> np.ndarray:
             "np.unique(labels, return_inverse=True)[1] does"
         )
     return np.ascontiguousarray(labels, dtype=np.int64)
+
+
+def _own(given: np.ndarray, convert: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    """What `given` converts to, in memory that nobody else can write."""
+    array = convert(given)
+    return array.copy() if given.flags.writeable and np.may_share_memory(array, given) else array
 
 
 def _read_only(array: np.ndarray) -> np.ndarray:

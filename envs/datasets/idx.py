@@ -78,6 +78,8 @@ def _parse(file: IO[bytes] | gzip.GzipFile, path: Path) -> np.ndarray:
             f"{path} has the wrong magic number: type 0x{kind:02x} where unsigned bytes (0x08) "
             "should be"
         )
+    if dimensions > 3:
+        raise DatasetError(f"{path} announces {dimensions} dimensions: images have 3, labels 1")
     sizes = _read(file, 4 * dimensions)
     if len(sizes) < 4 * dimensions or dimensions == 0:
         raise DatasetError(f"{path} is truncated: it ends within its header")

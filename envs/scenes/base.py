@@ -9,6 +9,8 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
+from ..checks import pair
+
 
 class SceneError(ValueError):
     """A scene that cannot be drawn: the message names the value and what would fit."""
@@ -33,13 +35,15 @@ class Scene(abc.ABC):
         height, width, channels = image_shape
         if self.canvas is None:
             return image_shape
-        tall, wide = (self.canvas,) * 2 if isinstance(self.canvas, int) else self.canvas
+        square = isinstance(self.canvas, (int, float, np.integer, np.floating))
+        sides = (self.canvas,) * 2 if square else self.canvas
+        tall, wide = pair("canvas", sides, "a side or (height, width)", 1)
         if tall < height or wide < width:
             raise SceneError(
                 f"canvas={self.canvas}: the images are {height}x{width} pixels (height x width), "
                 "take a canvas at least as large"
             )
-        return int(tall), int(wide), channels
+        return tall, wide, channels
 
     @abc.abstractmethod
     def draw(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ..checks import at_least
 from ..draws import integers
 from .base import SceneError, add_patches, crop_patches
 from .translated import TranslatedScene
@@ -31,10 +32,8 @@ class ClutteredScene(TranslatedScene):
     piece_size: int = 8
 
     def __post_init__(self) -> None:
-        if self.pieces < 0:
-            raise SceneError(f"pieces={self.pieces}: the number of crops cannot be negative")
-        if self.piece_size < 1:
-            raise SceneError(f"piece_size={self.piece_size}: a crop is at least 1 pixel a side")
+        at_least("pieces", self.pieces, 0)
+        at_least("piece_size", self.piece_size, 1)
 
     def frame_shape(self, image_shape: tuple[int, int, int]) -> tuple[int, int, int]:
         if self.piece_size > min(image_shape[:2]):

@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ..names import choose
+from ..checks import choose, number
 from .base import Task, Turn
 
 
@@ -33,12 +33,16 @@ class Classify(Task):
 
     def __post_init__(self) -> None:
         choose("reward", self.reward, ("success", "dense"))
+        number("score_scale", self.score_scale, above=0)
+        number("glimpse_cost", self.glimpse_cost)
 
     @property
     def needs_scores(self) -> bool:
         return self.reward == "dense"
 
     def answers(self, classes: int) -> int:
+        if self.needs_scores and classes < 2:
+            raise ValueError("reward='dense' needs at least 2 classes: with one nothing is gained")
         return classes
 
     def memory(self, lanes: int) -> dict[str, NDArray]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import hashlib
 import itertools
+import pickle
 import subprocess
 import sys
 
@@ -16,9 +18,10 @@ from gymnasium.error import ResetNeeded
 from saccade.envs import Dataset, GlimpseSensor, Task, TranslatedScene
 from saccade.envs.actions import ActionError, best_score
 from saccade.envs.draws import make_key
-from support import random_answerer
+from support import assert_same, random_answerer
 
 ID = "saccade/Digits-v0"
+ONE = (np.zeros((30, 28, 28), np.uint8), np.arange(30) % 3)
 
 
 def dict_action(env, answer, fixation=(0.0, 0.0)):
@@ -225,6 +228,18 @@ class Parity(Task):
         return success, success + self.bonus * (turn.ends & (memory["far"] > 0.9))
 
 
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda env: pickle.loads(pickle.dumps(env))])
+def test_a_copy_goes_on_like_the_original(copied):
+    env = gym.make_vec("saccade/ClutteredDigits-v0", num_envs=3)
+    env.reset(seed=0)
+    env.action_space.seed(0)
+    env.step(env.action_space.sample())
+    other = copied(env.unwrapped)
+    for _ in range(15):
+        actions = env.action_space.sample()
+        assert_same(env.step(actions), other.step(actions))
+
+
 def test_a_users_own_task_and_scene():
     keywords = {"task": Parity(), "scene": TranslatedScene(40), "action": "dict", "bonus": 0.5}
     env = gym.make_vec(ID, num_envs=4, autoreset_mode="SameStep", glimpses=2, **keywords)
@@ -297,6 +312,8 @@ def test_never_seeded_environments_differ():
         ("box", np.r_[np.nan, np.zeros(11)], "nan"),
         ("box", np.zeros(11), r"shape \(11,\).*\(12,\) is needed"),
         ("box", "left", "not an array of numbers"),
+        ("box", np.zeros(12, complex), "not an array of numbers"),
+        ("grid", [[1, 2], [3]], "not an array of numbers"),
         ("dict", {"fixation": np.zeros(2)}, "'answer'"),
         ("dict", {"fixation": np.zeros(2), "answer": 10}, r"answer'\] 10 .*\[0, 10\)"),
         ("dict", np.zeros(3), "dictionary"),
@@ -331,6 +348,19 @@ def test_a_rounding_error_is_no_bad_action():
         ({"glimpses": 0}, "glimpses=0"),
         ({"size": 0}, "size=0"),
         ({"scales": 9}, "scales=9"),
+        ({"canvas": "40"}, "canvas='40'"),
+        ({"canvas": (40, 40.5)}, "canvas="),
+        ({"size": "8"}, "size='8'"),
+        ({"size": True}, "size=True"),
+        ({"glimpses": float("nan")}, "glimpses=nan"),
+        ({"glimpses": None}, "glimpses=None"),
+        ({"stop": 2}, "stop=2"),
+        ({"reach": float("inf")}, "reach=inf"),
+        ({"glimpse_cost": float("nan")}, "glimpse_cost=nan"),
+        ({"scene": "cluttered", "pieces": 2.5}, "pieces=2.5"),
+        ({"shard": 3}, "shard=3"),
+        ({"autoreset_mode": "SameStep"}, "make_vec"),
+        ({"source": Dataset.from_splits({"train": ONE})}, "has no split"),
         ({"grid": (0, 3)}, "grid=.*rows"),
         ({"grid": [7]}, "grid=.*rows"),
         ({"paths": 2}, "paths=2"),
@@ -353,8 +383,9 @@ def test_a_rounding_error_is_no_bad_action():
 )
 @pytest.mark.filterwarnings("ignore")
 def test_a_bad_keyword_is_named_in_one_line(keywords, message):
+    split = {} if "source" not in keywords or "split" in keywords else {"split": "test"}
     with pytest.raises(ValueError, match=message) as caught:
-        gym.make(ID, **keywords)
+        gym.make(ID, **keywords, **split)
     assert "\n" not in str(caught.value)
 
 
@@ -365,6 +396,9 @@ def test_a_bad_keyword_is_named_in_one_line(keywords, message):
         ({"index": 10**6}, "counted from 0"),
         ({"index": -1}, "counted from 0"),
         ({"index": 0.5}, "whole number"),
+        ({"index": [[1], [2, 3]]}, "not an array"),
+        ({"fixation": "ab"}, r"within \[-1, 1\]"),
+        ({"restart": "no"}, "True or False"),
         ({"fixation": (2, 0)}, r"within \[-1, 1\]"),
         ({"fixation": (0, 0, 0)}, "one a lane"),
         ({"reset_mask": np.zeros(2, bool)}, "at least one True"),
@@ -379,7 +413,7 @@ def test_a_bad_option_is_named(options, message):
 
 
 def test_bad_seeds_are_refused():
-    for seed in (-1, [1, 2], 1.5):
+    for seed in (-1, [1, 2], 1.5, 2**64):
         with pytest.raises(ValueError, match="seed"):
             gym.make_vec(ID, num_envs=2).reset(seed=seed)
 
@@ -445,3 +479,40 @@ def test_gymnasium_records_videos_of_it(tmp_path):
         pass
     env.close()
     assert list(tmp_path.glob("*.mp4"))
+
+
+def test_a_seed_is_for_all_lanes():
+    env = gym.make_vec(ID, num_envs=2)
+    env.reset(seed=0)
+    with pytest.raises(ValueError, match="all lanes"):
+        env.reset(seed=1, options={"reset_mask": np.array([True, False])})
+
+
+def test_a_restored_walk_wants_a_reset_first():
+    env = gym.make_vec(ID, num_envs=2)
+    env.reset(seed=0)
+    env.unwrapped.restore_walk(env.unwrapped.walk_state())
+    with pytest.raises(ResetNeeded):
+        env.step(env.action_space.sample())
+
+
+def test_a_pictures_verdict_is_the_tasks():
+    keywords = {"task": Parity(), "action": "dict", "glimpses": 1}
+    env = gym.make_vec(ID, num_envs=1, render_mode="rgb_array", **keywords)
+    pictures = []
+    for right in (True, False):
+        _, info = env.reset(seed=3)
+        answer = (info["label"] + (not right)) % 2
+        env.step(dict_action(env, answer))
+        pictures.append(env.render()[0].astype(int))
+    greener = [(p[..., 1] - p[..., 0]).clip(40).sum() for p in pictures]
+    assert greener[0] > greener[1]
+
+
+def test_what_a_user_passed_may_change_and_the_data_do_not():
+    images, labels = np.zeros((30, 28, 28), np.uint8), np.arange(30) % 3
+    data = Dataset.from_splits({"train": (images, labels)})
+    images[:], labels[:] = 255, 0
+    assert data.splits["train"].images.max() == 0 and data.splits["train"].labels.max() == 2
+    again = pickle.loads(pickle.dumps(data))
+    assert not again.splits["train"].images.flags.writeable
