@@ -62,7 +62,8 @@ class GlimpseVectorEnv(VectorEnv):
         shard: `(i, n)`: this environment is part i of n.
         reveal: more observation keys, of `"image"` and `"box"`.
         answerer: for `action="fixation"`: `answerer(observation, episode_start)` gives scores
-            `(n, K)`; it keeps its own state for each lane.
+            `(n, K)`; it keeps its own state for each lane, and sees the present glimpse of lanes
+            that go on once more where `reset_mask` resets others.
         autoreset_mode: Gymnasium's, as a member or by value.
         render_mode: None, `"rgb_array"` (a frame a lane) or `"human"` (a window on lane 0).
 
@@ -359,7 +360,8 @@ class GlimpseVectorEnv(VectorEnv):
         self._box[lanes] = box
         self._key[lanes] = lane_key
         self._seen[lanes] = 1
-        self._ended = _without(self._ended, lanes)
+        self._ended = self._ended.copy()
+        self._ended[lanes] = False
         for name, values in self.task.memory(len(lanes)).items():
             self._memory[name][lanes] = values
         if fixation is None:
@@ -442,12 +444,6 @@ class GlimpseVectorEnv(VectorEnv):
             )
             for lane in range(lanes)
         )
-
-
-def _without(lanes: NDArray[np.bool_], cleared: NDArray[np.int64]) -> NDArray[np.bool_]:
-    left = lanes.copy()
-    left[cleared] = False
-    return left
 
 
 def _own_keywords() -> list[str]:
