@@ -6,7 +6,6 @@ environment (`single.py`) is one lane of it.
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
@@ -124,7 +123,7 @@ class GlimpseVectorEnv(VectorEnv):
         self._shown = dataset.split(split)  # copied and pickled as the handle that it is
         self._labels = self._shown.labels
         kinds = kind_of("scene", scene, SCENES), kind_of("task", task, TASKS)
-        check_options(options, kinds, _own_keywords())
+        check_options(options, kinds, GlimpseVectorEnv.__init__)
         self.scene = build(scene, kinds[0], options)
         self.image_shape = self.scene.frame_shape(dataset.shape)  # (H, W, C)
         self.sensor = GlimpseSensor(size, scales)
@@ -444,8 +443,3 @@ class GlimpseVectorEnv(VectorEnv):
             )
             for lane in range(lanes)
         )
-
-
-def _own_keywords() -> list[str]:
-    parameters = inspect.signature(GlimpseVectorEnv.__init__).parameters.values()
-    return [p.name for p in parameters if p.kind is p.KEYWORD_ONLY]

@@ -7,7 +7,8 @@ keywords of the environment.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+import inspect
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
 from .checks import choose, suggest
@@ -26,21 +27,23 @@ def kind_of(what: str, part: str | P, registry: Mapping[str, type[P]]) -> type[P
     return type(part)
 
 
-def check_options(options: Iterable[str], kinds: Iterable[type], siblings: Iterable[str]) -> None:
+def check_options(options: Iterable[str], kinds: Iterable[type], owner: Callable[..., Any]) -> None:
     """See that every option is a field of one of `kinds`.
 
     Args:
-        siblings: other keywords that the caller takes, which a wrong one may have meant.
+        owner: what they were given to; a wrong one may have meant a keyword of its own.
 
     Raises:
         ValueError: an option that no part has.
     """
     kinds = list(kinds)
     fields = [name for kind in kinds for name in _fields(kind)]
+    parameters = inspect.signature(owner).parameters.values()
+    own = [parameter.name for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY]
     for name in options:
         if name not in fields:
             names = " or ".join(kind.__name__ for kind in kinds)
-            hint = suggest(name, [*fields, *siblings])
+            hint = suggest(name, [*fields, *own])
             raise ValueError(f"unknown keyword {name!r} with {names}: {hint}")
 
 
