@@ -6,7 +6,9 @@ A mistake of the user's is one line on stderr and exit code 2; Ctrl-C is exit co
 from __future__ import annotations
 
 import argparse
+import os
 import re
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -29,6 +31,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _COMMANDS[parsed.command](parsed, overrides)
     except UserError as error:
         print(f"saccade: {error}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:  # whoever read the output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except (OSError, MemoryError, OverflowError) as error:
+        print(f"saccade: {type(error).__name__}: {error or 'too large'}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("saccade: interrupted", file=sys.stderr)
@@ -183,7 +191,7 @@ def _train(parsed: argparse.Namespace, overrides: dict[str, str]) -> int:
     run = finished.run
     if finished.interrupted:
         print(f"Stopped at {finished.timesteps:,} timesteps. Go on with:", file=sys.stderr)
-        print(f"  saccade train --resume {run.path}", file=sys.stderr)
+        print(f"  saccade train --resume {shlex.quote(str(run.path))}", file=sys.stderr)
         return 130
     if parsed.evaluate:
         _print_evaluation(run.path, split=parsed.evaluate)

@@ -14,6 +14,7 @@ in two steps: the id and the agent's name first, then everything against their s
 from __future__ import annotations
 
 import dataclasses
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -55,6 +56,9 @@ class TrainConfig:
         for name, least in _LEAST.items():
             if getattr(self, name) < least:
                 raise ValueError(f"'train.{name}' must be at least {least}")
+        most = 4 * (os.cpu_count() or 1)
+        if self.threads > most:
+            raise ValueError(f"'train.threads' must be at most {most} on this machine")
 
 
 _LEAST = dict(
@@ -220,6 +224,8 @@ def read_yaml(text: str, source: str) -> Any:
     """The value of YAML text; UserError with `source` and the line where it is not YAML."""
     try:
         return yaml.load(text, Loader=_Loader)
+    except (ValueError, RecursionError) as error:  # a date that is none, brackets without end
+        raise UserError(f"{source}: not valid YAML: {str(error).splitlines()[0]}") from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f"line {mark.line + 1}: " if mark is not None else ""

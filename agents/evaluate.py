@@ -2,7 +2,7 @@
 
 The same trained model answers along four paths: its own, random fixations, the centre alone, and
 the fixed path, which is its own mean path over `validation`, replayed on every image. Where a
-control does as well as the learned gaze, the table says so.
+control is not told apart from the learned gaze, the table says so.
 """
 
 from __future__ import annotations
@@ -221,9 +221,12 @@ def _sentence(row: Row) -> str:
             f"The learned gaze is ahead of {_CALLED[row.name]} by {points.estimate:.2f} points"
             f" of error ({ends})."
         )
-    verb = "does better than" if row.behind.high < 0 else "does as well as"
+    better = row.behind.high < 0
+    verdict = "does better than" if better else "is not told apart from"
+    if row.name == "random":
+        verdict = "do better than" if better else "are not told apart from"
     return (
-        f"**{_CALLED[row.name].capitalize()} {verb} the learned gaze here**: a difference of"
+        f"**{_CALLED[row.name].capitalize()} {verdict} the learned gaze here**: a difference of"
         f" {points.estimate:+.2f} points of error ({ends})."
     )
 

@@ -52,6 +52,6 @@ def check_device(name: str) -> None:
     import torch
 
     try:
-        torch.empty(0, device=name)
+        torch.zeros(1, device=name).item()  # a device that keeps numbers, which "meta" does not
     except (RuntimeError, AssertionError, NotImplementedError):
         raise UserError(f"device '{name}': not here; 'cpu' always is") from None

@@ -112,11 +112,13 @@ class Checker:
         if isinstance(value, float) and value.is_integer() and int in members:
             value = value if float in members else int(value)
         wrong_bool = isinstance(value, bool) and bool not in members
+        # jsonargparse lets null through wherever it stands.
+        wrong_null = value is None and type(None) not in members
         parser = ArgumentParser(exit_on_error=False)
         parser.add_argument("--value", type=kind)
         try:
-            if wrong_bool:
-                raise ArgumentError(None, "a truth value is not a number")
+            if wrong_bool or wrong_null:
+                raise ArgumentError(None, "not of this type, whatever the parser makes of it")
             return parser.parse_object({"value": value}).value
         except (ArgumentError, TypeError, ValueError):
             hint = ""

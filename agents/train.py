@@ -79,8 +79,11 @@ def _learn(config: Config, run: RunFolder, learner: Any, evaluation: tuple[Any, 
     journal = Journal(config, run, validation, watched)
     # In this order: the journal tells what validation found, the checkpoint holds all their states.
     checkpoint = Checkpoint(run.checkpoints / "last.pt", settings.checkpoint_freq)
-    learner.learn(settings.total_timesteps, [stop, validation, journal, checkpoint])
-    interrupted = stop.interrupted
+    try:
+        learner.learn(settings.total_timesteps, [stop, validation, journal, checkpoint])
+    except (FloatingPointError, ValueError) as error:  # diverged, or a config edited since
+        raise UserError(f"{run.path}: {error}") from error
+    interrupted = stop.interrupted and not learner.finished
     run.update_metrics({"finished": not interrupted})
     for env in (learner.env, unseen, watched):
         if env is not None:

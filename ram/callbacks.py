@@ -61,7 +61,8 @@ class Callbacks(Callback):
         return all([callback.on_step(learner, metrics) is not False for callback in self.all])
 
     def on_end(self, learner: RAM, metrics: Metrics) -> None:
-        for callback in self.all:
+        # Ctrl-C stays with who listens to it until all others are done.
+        for callback in sorted(self.all, key=lambda one: isinstance(one, StopOnInterrupt)):
             callback.on_end(learner, metrics)
 
     def state(self) -> dict[str, Any]:

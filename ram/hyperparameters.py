@@ -12,6 +12,8 @@ _LOWEST: dict[str, float] = {
     **dict.fromkeys(("std", "std_final"), 1e-3),  # a Gaussian narrower than a pixel of any canvas
     "log_interval": 1,
 }
+# Shares, and what must stay below one to converge.
+_BELOW: dict[str, float] = dict.fromkeys(("warmup", "momentum", "label_smoothing"), 1)
 
 
 def types_of(learner: type) -> dict[str, Any]:
@@ -29,5 +31,7 @@ def check(hyperparameters: Mapping[str, Any], types: Mapping[str, Any]) -> None:
             raise ValueError(f"{name}={value!r}: take one of {allowed}")
         if kind in (int, float, float | None) and value is not None:
             lowest = _LOWEST.get(name, 0)
-            if not lowest <= value < math.inf:
-                raise ValueError(f"{name}={value!r}: take at least {lowest}")
+            highest = _BELOW.get(name, math.inf)
+            if not lowest <= value < highest:
+                bound = "" if highest == math.inf else f" and less than {highest:g}"
+                raise ValueError(f"{name}={value!r}: take a number of at least {lowest}{bound}")

@@ -229,6 +229,7 @@ class RAM:
             with torch.no_grad():
                 fixation = network.location(state[0]) + std * noise[t]  # (B, 2)
                 action = self.task.batch_actions(fixation, network.answer(state[0]))
+            self._check_finite("fixation", fixation)
             observation, reward, _, _, info = env.step(action)
             states.append(state[0])
             drawn.append(fixation)
@@ -255,11 +256,19 @@ class RAM:
         losses.total.backward()
         longest = h["max_grad_norm"] or math.inf
         norm = torch.nn.utils.clip_grad_norm_(network.parameters(), longest)
+        self._check_finite("gradient", norm)
         for group in self.optimizer.param_groups:
             group["lr"] = self.learning_rate
         self.optimizer.step()
         self.num_timesteps += glimpses * lanes
         return Update(losses, norm, means, rewards, info["is_success"])
+
+    def _check_finite(self, what: str, values: Tensor) -> None:
+        if not values.isfinite().all():
+            raise FloatingPointError(
+                f"training diverged after {self.num_timesteps} timesteps (the {what} is no longer "
+                "finite): lower learning_rate or location_weight, or raise std"
+            )
 
     def _reset(self, env: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         """The next episode of every lane; the first one as the seed or a checkpoint says."""

@@ -54,11 +54,6 @@ class Recorder:
         reward, accuracy = np.mean(self._episodes, 0).tolist()
         self._tensors.clear()
         self._episodes.clear()
-        if not math.isfinite(loss):
-            raise FloatingPointError(
-                f"the loss is {loss} after {learner.num_timesteps} timesteps: lower "
-                "learning_rate or location_weight, or raise std"
-            )
         return {
             "rollout/ep_rew_mean": reward,
             "rollout/ep_len_mean": float(len(update.rewards)),

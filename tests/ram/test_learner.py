@@ -150,7 +150,7 @@ def test_other_autoreset_modes_are_refused(make_env, mode: AutoresetMode) -> Non
     ("keywords", "says"),
     [
         ({"action": "grid"}, "use action='dict'"),
-        ({"glimpses": 1}, "take at least 2"),
+        ({"glimpses": 1}, "take a number of at least 2"),
         ({"stop": True}, "stop=False"),
         ({"action": "box", "stop": True}, "stop=False"),
     ],
@@ -171,9 +171,9 @@ def test_other_environments_are_refused() -> None:
     ("keywords", "says"),
     [
         ({"core": "gru"}, "core='gru': take one of 'rnn', 'lstm'"),
-        ({"std": 0.0}, "std=0.0: take at least"),
-        ({"learning_rate": math.nan}, "learning_rate=nan: take at least"),
-        ({"hidden": 0}, "hidden=0: take at least 1"),
+        ({"std": 0.0}, "std=0.0: take a number of at least"),
+        ({"learning_rate": math.nan}, "learning_rate=nan: take a number of at least"),
+        ({"hidden": 0}, "hidden=0: take a number of at least 1"),
         ({"baseline": "leave_one_out"}, "paths=4"),
     ],
 )
