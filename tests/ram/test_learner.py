@@ -150,7 +150,7 @@ def test_other_autoreset_modes_are_refused(make_env, mode: AutoresetMode) -> Non
     ("keywords", "says"),
     [
         ({"action": "grid"}, "use action='dict'"),
-        ({"glimpses": 1}, "take a number of at least 2"),
+        ({"glimpses": 1}, "take at least 2"),
         ({"stop": True}, "stop=False"),
         ({"action": "box", "stop": True}, "stop=False"),
     ],
