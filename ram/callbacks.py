@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import copy
 import os
 import signal
@@ -79,7 +80,7 @@ class Callbacks(Callback):
         return [(f"{name}-{names[:i].count(name)}", self.all[i]) for i, name in enumerate(names)]
 
 
-class Every(Callback):
+class Every(Callback, abc.ABC):
     """A callback that acts whenever `every` more timesteps are over, and at the end of training.
 
     An interrupted training ends without the last act unless `on_interrupt` is set.
@@ -93,9 +94,9 @@ class Every(Callback):
         self.every = every
         self._acted = 0  # timesteps at the last act
 
+    @abc.abstractmethod
     def act(self, learner: RAM, metrics: Metrics) -> bool | None:
         """What is to be done; False ends the training."""
-        raise NotImplementedError
 
     def on_step(self, learner: RAM, metrics: Metrics) -> bool | None:
         if learner.num_timesteps // self.every == self._acted // self.every:
