@@ -91,8 +91,13 @@ class ActionMode(abc.ABC):
         ends = last | self._stops(batch) if self.stop else last
         return ends, ends
 
-    def masks(self, last: NDArray[np.bool_]) -> NDArray[np.bool_] | None:
-        """Which actions are allowed, bool `(n, actions)`; None where all always are."""
+    def masks(self, last: NDArray[np.bool_], early: NDArray[np.bool_]) -> NDArray[np.bool_] | None:
+        """Which actions are allowed, bool `(n, actions)`; None where all always are.
+
+        Args:
+            last: lanes with no glimpse left, bool `(n,)`.
+            early: lanes that have not seen enough to answer, bool `(n,)`.
+        """
         return None
 
     def _stops(self, batch: Any) -> NDArray[np.bool_]:
@@ -230,9 +235,10 @@ class DiscreteAction(ActionMode):
         answers = batch >= len(self._cells)
         return answers | last, answers
 
-    def masks(self, last: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    def masks(self, last: NDArray[np.bool_], early: NDArray[np.bool_]) -> NDArray[np.bool_]:
         masks = np.ones((len(last), len(self._cells) + self.answers), np.bool_)
         masks[last, : len(self._cells)] = False
+        masks[early, len(self._cells) :] = False
         return masks
 
 

@@ -32,8 +32,8 @@ def suggest(value: str, choices: Iterable[str]) -> str:
     return f"{hint}choose from " + ", ".join(names)
 
 
-def at_least(what: str, value: Any, least: int) -> int:
-    """Return `value` as an int if it is a whole number of at least `least`.
+def at_least(what: str, value: Any, least: int, most: float = math.inf) -> int:
+    """Return `value` as an int if it is a whole number from `least` to `most`.
 
     Raises:
         ValueError: it is not.
@@ -41,8 +41,9 @@ def at_least(what: str, value: Any, least: int) -> int:
     whole = isinstance(value, (int, np.integer)) or (
         isinstance(value, (float, np.floating)) and float(value).is_integer()
     )
-    if isinstance(value, (bool, np.bool_)) or not whole or value < least:
-        raise ValueError(f"{what}={value!r}: a whole number of at least {least} is needed")
+    if isinstance(value, (bool, np.bool_)) or not whole or not least <= value <= most:
+        upto = "" if most == math.inf else f" and at most {most}"
+        raise ValueError(f"{what}={value!r}: a whole number of at least {least}{upto} is needed")
     return int(value)
 
 

@@ -19,7 +19,7 @@ from .actions import ACTIONS
 from .checks import at_least, choose, flag, pair
 from .datasets import Dataset, load_dataset
 from .draws import uniform
-from .eye import Eye, Moves
+from .eye import Eye, Memory, Moves
 from .layout import observation_space, with_masks
 from .options import check_seed, read_options
 from .parts import build, check_options, kind_of
@@ -55,6 +55,8 @@ class GlimpseVectorEnv(VectorEnv):
         grid: rows and columns of cells for `"grid"` and `"discrete"`.
         stop: whether the agent may answer before the last glimpse.
         moves, reach: `"absolute"`, or `"relative"` with the longest move along an axis.
+        memory: `"canvas"` adds all that was seen so far in place to the observation.
+        min_glimpses: glimpses to be seen before `action_masks` allows an answer.
         first_fixation: glimpse 1 from a place drawn at `"random"`, or from the `"center"`.
         paths: M; each run of M neighbouring lanes shares image and scene, not fixations.
         placements: scenes an image in evaluation splits; `index % N` is the image.
@@ -94,6 +96,8 @@ class GlimpseVectorEnv(VectorEnv):
         stop: bool = False,
         moves: Moves = "absolute",
         reach: float = 0.5,
+        memory: Memory | None = None,
+        min_glimpses: int = 1,
         first_fixation: Literal["random", "center"] = "random",
         paths: int = 1,
         placements: int = 1,
@@ -110,6 +114,7 @@ class GlimpseVectorEnv(VectorEnv):
         self.render_mode = choose("render_mode", render_mode, (None, *RENDER_MODES))
         self.split = choose("split", split, SPLITS)
         self.glimpses = at_least("glimpses", glimpses, 1)
+        self.min_glimpses = at_least("min_glimpses", min_glimpses, 1, self.glimpses)
         self.paths = at_least("paths", paths, 1)
         self.placements = at_least("placements", placements, 1)
         self.first_fixation = choose("first_fixation", first_fixation, ("random", "center"))
@@ -127,7 +132,7 @@ class GlimpseVectorEnv(VectorEnv):
         self.scene = build(scene, kinds[0], options)
         self.image_shape = self.scene.frame_shape(dataset.shape)  # (H, W, C)
         self.sensor = GlimpseSensor(size, scales)
-        self._eye = Eye(self.sensor, n, self.image_shape, moves, reach)
+        self._eye = Eye(self.sensor, n, self.image_shape, moves, reach, memory)
         self.moves, self.reach = moves, reach
 
         # What is asked, and how it is answered.
@@ -147,7 +152,7 @@ class GlimpseVectorEnv(VectorEnv):
             )
 
         self.single_observation_space = observation_space(
-            self.sensor, self.image_shape, self.reveal
+            self.sensor, self.image_shape, self.reveal, memory
         )
         self.single_action_space = self._action.single_space
         self.observation_space = batch_space(self.single_observation_space, n)
@@ -249,7 +254,7 @@ class GlimpseVectorEnv(VectorEnv):
         Raises:
             AttributeError: the action mode has no masks.
         """
-        masks = self._action.masks(self._seen >= self.glimpses)
+        masks = self._action.masks(self._seen >= self.glimpses, self._seen < self.min_glimpses)
         if masks is None:
             raise AttributeError(
                 f"action={self.action_mode!r} has no action masks: all are allowed"
@@ -384,11 +389,8 @@ class GlimpseVectorEnv(VectorEnv):
         return observation
 
     def _look(self) -> dict[str, NDArray]:
-        observation: dict[str, NDArray] = {
-            "glimpse": self._eye.look(),
-            "fixation": self._eye.fixation.copy(),
-            "progress": self._progress[self._seen],
-        }
+        observation: dict[str, NDArray] = self._eye.observe()
+        observation["progress"] = self._progress[self._seen]
         if "image" in self.reveal:
             image = np.moveaxis(self.images, 3, 1).astype(np.float32)
             observation["image"] = image / np.float32(255)

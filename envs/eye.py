@@ -1,4 +1,4 @@
-"""The eye: a sensor, where it looks in each lane, and how it may move."""
+"""The eye: a sensor, where it looks in each lane, how it may move, and what it remembers."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from .canvas import Canvas
 from .checks import choose, number
 from .sensor import GlimpseSensor
 
 Moves = Literal["absolute", "relative"]
+Memory = Literal["canvas"]
 
 _LOWEST, _HIGHEST = np.float32(-1), np.float32(1)
 
@@ -27,6 +29,7 @@ class Eye:
         moves: `"absolute"`: a command is the next fixation; `"relative"`: it is added to the
             present one, times `reach`. Either way the fixation stays on the image.
         reach: the longest relative move along an axis; 1 is half the image.
+        memory: `"canvas"`: what was seen in the episode is kept in place; None: nothing is.
     """
 
     def __init__(
@@ -36,16 +39,21 @@ class Eye:
         frame_shape: tuple[int, int, int],
         moves: Moves = "absolute",
         reach: float = 0.5,
+        memory: Memory | None = None,
     ) -> None:
         self.sensor = sensor
         self.moves = choose("moves", moves, ("absolute", "relative"))
         self.reach = number("reach", reach, above=0)
         self.fixation = np.zeros((lanes, 2), np.float32)
         self._images = sensor.allocate(lanes, *frame_shape)
+        kept = choose("memory", memory, (None, "canvas"))
+        self._canvas = Canvas(sensor, lanes, frame_shape) if kept else None
 
     def show(self, lanes: NDArray[np.int64] | slice, frames: NDArray[np.uint8]) -> None:
         """Put new frames, uint8 `(m, H, W, C)`, before the eye in `lanes`."""
         self._images.update(lanes, frames)
+        if self._canvas is not None:
+            self._canvas.clear(lanes)
 
     def place(self, lanes: NDArray[np.int64], fixation: NDArray[np.float32]) -> None:
         """Set the fixation of `lanes` to `(m, 2)` or one `(2,)`, whatever it was."""
@@ -64,3 +72,11 @@ class Eye:
     def look(self) -> NDArray[np.float32]:
         """The glimpse of every lane, float32 `(n, scales * C, size, size)`, a fresh array."""
         return self._images.look(self.fixation)
+
+    def observe(self) -> dict[str, NDArray[np.float32]]:
+        """`glimpse`, `fixation` and, where there is a memory, `canvas`; fresh arrays."""
+        seen = {"glimpse": self.look(), "fixation": self.fixation.copy()}
+        if self._canvas is not None:
+            self._canvas.paint(seen["glimpse"], self.fixation)
+            seen["canvas"] = self._canvas.picture()
+        return seen

@@ -13,7 +13,10 @@ from .sensor import GlimpseSensor
 
 
 def observation_space(
-    sensor: GlimpseSensor, image_shape: tuple[int, int, int], reveal: Container[str]
+    sensor: GlimpseSensor,
+    image_shape: tuple[int, int, int],
+    reveal: Container[str],
+    memory: str | None = None,
 ) -> spaces.Dict:
     """The observation space of one lane that sees images of shape `(H, W, C)`."""
     height, width, channels = image_shape
@@ -22,6 +25,8 @@ def observation_space(
         "fixation": spaces.Box(-1, 1, (2,), np.float32),
         "progress": spaces.Box(0, 1, (1,), np.float32),
     }
+    if memory is not None:
+        parts["canvas"] = spaces.Box(0, 1, (channels + 1, height, width), np.float32)
     if "image" in reveal:
         parts["image"] = spaces.Box(0, 1, (channels, height, width), np.float32)
     if "box" in reveal:

@@ -39,9 +39,11 @@ class GlimpseEnv(gym.Env):
 
     ## Observation Space
     `Dict` of `glimpse`, float32 `(scales * C, size, size)` in [0, 1], finest scale first;
-    `fixation`, float32 `(2,)`; `progress`, float32 `(1,)`, glimpses seen / T. `reveal=` adds
-    `image`, float32 `(C, H, W)` in [0, 1], and `box`, float32 `(4,)`, the target's
-    `(x0, y0, x1, y1)` in pixels.
+    `fixation`, float32 `(2,)`; `progress`, float32 `(1,)`, glimpses seen / T.
+    `memory="canvas"` adds `canvas`, float32 `(C + 1, H, W)` in [0, 1]: all that was seen so far,
+    in place, each pixel at the finest resolution that it was seen at (0 where it was not), and a
+    last plane that is 1 where it was seen at full resolution. `reveal=` adds `image`, float32
+    `(C, H, W)` in [0, 1], and `box`, float32 `(4,)`, the target's `(x0, y0, x1, y1)` in pixels.
 
     ## Rewards
     1 when a right answer ends the episode, else 0. `glimpse_cost` is taken off every step that

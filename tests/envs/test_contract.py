@@ -71,6 +71,7 @@ def test_native_equals_gymnasiums_own_over_the_shards(env_id, mode):
         {**action_keywords("fixation"), "stop": True},
         {"moves": "relative", "reach": 0.25},
         {"reveal": ("image", "box")},
+        {"memory": "canvas", "scales": 2},
         {"reward": "dense"},
         {"glimpse_cost": 0.01, "action": "discrete"},
         {"split": "validation", "placements": 2},
