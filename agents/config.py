@@ -170,7 +170,9 @@ def resolve(
     if "action" not in parts["env"]:
         parts["env"]["action"] = learner.action
     env_keywords = check.part("env", parts["env"], env_parameters(env_id))
-    agent_keywords = check.part("agent", parts["agent"], parameters_of(learner.load(), learner.own))
+    agent_keywords = check.part(
+        "agent", parts["agent"], settable(learner.parameters(), learner.own)
+    )
     train = check.part("train", parts["train"], parameters_of(TrainConfig))
     scalars = {key: document[key] for key in _SCALARS if key in document}
     fields = {"name": Parameter(str, "run"), "seed": Parameter(int, 0)}

@@ -1,4 +1,4 @@
-"""Environments as a run makes them: from a config, one split, autoreset disabled."""
+"""Environments as a run makes them: from a config, one split, autoreset disabled or as asked."""
 
 from __future__ import annotations
 
@@ -16,17 +16,16 @@ EVALUATION_LANES = 500
 def make_env(config: Config, split: str, **keywords: Any) -> Any:
     """A native vector environment of the config's id and keywords.
 
-    `keywords` come on top (num_envs, paths, placements, ...). What the environment refuses becomes
-    a UserError of one line.
+    `keywords` come on top (num_envs, paths, placements, autoreset_mode, ...). What the environment
+    refuses becomes a UserError of one line.
     """
-    keywords = {"num_envs": EVALUATION_LANES, **keywords}
+    defaults = {"num_envs": EVALUATION_LANES, "autoreset_mode": AutoresetMode.DISABLED}
     try:
         return gymnasium.make_vec(
             config.env.id,
             split=split,
             vector_kwargs=None,
-            autoreset_mode=AutoresetMode.DISABLED,
-            **{**config.env.keywords, **keywords},
+            **{**defaults, **config.env.keywords, **keywords},
         )
     except (ValueError, TypeError, OSError, gymnasium.error.Error) as error:
         raise UserError(f"{config.env.id}: {error}") from error

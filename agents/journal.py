@@ -42,7 +42,6 @@ class Journal(Callback):
         self.watched = watched
         self.newest: dict[str, float] = {}
         self._spent = run.metrics().get("time", {})  # by earlier parts of a resumed run
-        self.glimpses = int(validation.env.unwrapped.glimpses)  # type: ignore[attr-defined]
         self._drawn_at = -1
 
     def on_start(self, learner: Any, metrics: dict[str, float]) -> None:
@@ -79,8 +78,6 @@ class Journal(Callback):
         self._store(learner)
 
     def _take(self, learner: Any, metrics: dict[str, float]) -> None:
-        if "eval/error" in metrics:  # validation plays whole episodes
-            metrics["eval/mean_ep_length"] = float(self.glimpses)
         self.newest.update(metrics)
         self._curves.scalars(metrics, learner.num_timesteps)
         if "eval/error" in metrics and learner.num_timesteps != self._drawn_at:

@@ -2,12 +2,15 @@
 
 A learner is a class with the face of a stable-baselines3 model: `Learner(env, *, seed, device,
 ...)`, `learn(total_timesteps, callback)`, `predict`, `save(path)`, `load(path, env, device)`,
-`num_timesteps`. Entries are strings, so that naming one imports nothing.
+`num_timesteps`; beside it `validate(env)` and `network`. Entries are strings, so that naming one
+imports nothing.
 """
 
 from __future__ import annotations
 
 import importlib
+import inspect
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,11 +23,13 @@ class Learner:
     """Where a learner's class is, and what a run decides for it.
 
     `entry` is "module:class" under `saccade`; `own` are keywords that a run sets itself and a
-    config therefore cannot; `action` is the environment's action mode where the config names none.
+    config therefore cannot; `action` is the environment's action mode where the config names none;
+    `autoreset` is how its training environment resets.
     """
 
     entry: str
     action: str
+    autoreset: str = "Disabled"
     own: frozenset[str] = frozenset({"env", "seed", "device"})
 
     def load(self) -> Any:
@@ -32,6 +37,15 @@ class Learner:
         module, name = self.entry.split(":")
         package = __name__.rsplit(".", 2)[0]
         return getattr(importlib.import_module(f"{package}.{module}"), name)
+
+    def parameters(self) -> Mapping[str, inspect.Parameter]:
+        """The class's keywords; UserError where a package that it needs is missing."""
+        try:
+            learner = self.load()
+            found = getattr(learner, "parameters", None)
+            return found() if found else inspect.signature(learner, eval_str=True).parameters
+        except ModuleNotFoundError as error:
+            raise UserError(f"{error}") from None
 
     def restore(self, file: Path, env: Any = None, device: str = "cpu") -> Any:
         """The learner in a checkpoint; UserError where the file is damaged or does not fit."""
@@ -44,6 +58,14 @@ class Learner:
 
 LEARNERS: dict[str, Learner] = {
     "ram": Learner("ram.learner:RAM", action="dict"),
+    "ppo": Learner("agents.baselines:PPO", action="grid", autoreset="SameStep"),
+    "a2c": Learner("agents.baselines:A2C", action="grid", autoreset="SameStep"),
+    "dqn": Learner("agents.baselines:DQN", action="discrete", autoreset="SameStep"),
+    "sac": Learner("agents.baselines:SAC", action="box", autoreset="SameStep"),
+    "recurrent_ppo": Learner("agents.baselines:RecurrentPPO", action="grid", autoreset="SameStep"),
+    "maskable_ppo": Learner(
+        "agents.baselines:MaskablePPO", action="discrete", autoreset="SameStep"
+    ),
 }
 
 

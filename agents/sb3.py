@@ -6,6 +6,7 @@ a list of single ones; `GlimpseExtractor` is RAM's glimpse network as a features
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -17,6 +18,7 @@ from gymnasium.vector import AutoresetMode
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from stable_baselines3.common.vec_env import VecEnv
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvStepReturn
+from torch import nn
 
 from ..ram.networks import GlimpseNetwork
 
@@ -200,22 +202,38 @@ class NativeVecEnv(VecEnv):
 class GlimpseExtractor(BaseFeaturesExtractor):
     """What RAM sees, as SB3's features: its what-where network beside the share of glimpses used.
 
-    `policy_kwargs={"features_extractor_class": GlimpseExtractor}`. No memory: an agent that must
-    remember takes a recurrent policy or stacked frames.
+    `policy_kwargs={"features_extractor_class": GlimpseExtractor}`. Without a memory of its own: an
+    agent that must remember takes a recurrent policy, or an environment with `memory="canvas"`,
+    whose canvas goes through a rectified layer to further features.
 
     Args:
         observation_space: of a glimpse environment.
         what, where, features: layer sizes (Mnih et al. 2014: 128, 128, 256).
+        canvas_features: features of the canvas, where there is one.
     """
 
     def __init__(
-        self, observation_space: spaces.Dict, what: int = 128, where: int = 128, features: int = 256
+        self,
+        observation_space: spaces.Dict,
+        what: int = 128,
+        where: int = 128,
+        features: int = 256,
+        canvas_features: int = 256,
     ) -> None:
-        super().__init__(observation_space, features + 1)
-        pixels = int(np.prod(observation_space["glimpse"].shape or ()))
+        canvas = observation_space.spaces.get("canvas")
+        super().__init__(observation_space, features + 1 + (canvas_features if canvas else 0))
+        pixels = math.prod(observation_space["glimpse"].shape or ())
         self.glimpse = GlimpseNetwork(pixels, what, where, features)
+        self.canvas: nn.Linear | None = None
+        if canvas:
+            self.canvas = nn.Linear(math.prod(canvas.shape or ()), canvas_features)
+            nn.init.kaiming_uniform_(self.canvas.weight, nonlinearity="relu")
+            nn.init.zeros_(self.canvas.bias)
 
     def forward(self, observations: dict[str, torch.Tensor]) -> torch.Tensor:
-        """Glimpse, fixation and progress, `(n, ...)` each, to `(n, features + 1)`."""
+        """Observations, `(n, ...)` each, to `(n, features + 1)`, canvas features behind them."""
         seen = self.glimpse(observations["glimpse"].flatten(1), observations["fixation"])
-        return torch.cat((seen, observations["progress"]), 1)
+        parts = [seen, observations["progress"]]
+        if self.canvas is not None:
+            parts.append(torch.relu(self.canvas(observations["canvas"].flatten(1))))
+        return torch.cat(parts, 1)

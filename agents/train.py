@@ -24,7 +24,7 @@ from .journal import Journal
 from .learners import LEARNERS, check_device
 from .runs import RunFolder
 
-PACKAGES = ("torch", "numpy", "gymnasium", "stable-baselines3")
+PACKAGES = ("torch", "numpy", "gymnasium", "stable-baselines3", "sb3-contrib")
 _LANES = ("num_envs", "paths")  # what an agent's keywords say of the training environment
 
 
@@ -94,7 +94,8 @@ def _learn(config: Config, run: RunFolder, learner: Any, evaluation: tuple[Any, 
 def _training_env(config: Config) -> Any:
     # A learner without lanes that share a scene has no keyword `paths`.
     own = {key: value for key, value in config.agent.keywords.items() if key in _LANES}
-    return make_env(config, "train", **own)
+    reset = LEARNERS[config.agent.name].autoreset
+    return make_env(config, "train", autoreset_mode=reset, **own)
 
 
 def _evaluation_envs(config: Config) -> tuple[Any, Any]:
@@ -111,7 +112,7 @@ def _make_learner(config: Config, env: Any) -> Any:
     learner = LEARNERS[config.agent.name].load()
     try:
         return learner(env, **config.agent.keywords, seed=config.seed, device=config.device)
-    except (ValueError, TypeError, RuntimeError) as error:
+    except (ValueError, TypeError, RuntimeError, AssertionError) as error:
         raise UserError(f"agent {config.agent.name}: {error}") from error
 
 

@@ -139,8 +139,8 @@ class GlimpseVectorEnv(VectorEnv):
         self.action_mode = choose("action", action, ACTIONS)
         self.grid = pair("grid", grid, "(rows, columns)", 1)
         self.task = build(task, kinds[1], options)
-        self._answers = self.task.answers(self.num_classes)
-        self._action = ACTIONS[action](self._answers, self.grid, flag("stop", stop))
+        self.answers = self.task.answers(self.num_classes)
+        self._action = ACTIONS[action](self.answers, self.grid, flag("stop", stop))
         self._memory = self.task.memory(n)
         self._answerer = answerer
         if (action == "fixation") != callable(answerer):
@@ -172,12 +172,12 @@ class GlimpseVectorEnv(VectorEnv):
         self._index = np.zeros(n, np.int64)
         self._label = np.zeros(n, np.int64)
         self._box = np.zeros((n, 4), np.float32)
-        self._scores = np.zeros((n, self._answers), np.float32)
+        self._scores = np.zeros((n, self.answers), np.float32)
         self.images: NDArray[np.uint8] = np.zeros((n, *self.image_shape), np.uint8)
         if render_mode is not None:
             fps = self.metadata["render_fps"]
-            are_classes = self._answers == self.num_classes
-            said = self.classes if are_classes else tuple(map(str, range(self._answers)))
+            are_classes = self.answers == self.num_classes
+            said = self.classes if are_classes else tuple(map(str, range(self.answers)))
             self._viewer = Viewer(self.sensor, n, self.glimpses, self.classes, said, fps)
 
     # ------------------------------------------------------------------ Gymnasium's interface
@@ -400,10 +400,10 @@ class GlimpseVectorEnv(VectorEnv):
 
     def _checked_scores(self, scores: Any) -> NDArray[np.float32]:
         array = np.asarray(scores, np.float32)
-        if array.shape != (self.num_envs, self._answers) or not np.isfinite(array).all():
+        if array.shape != (self.num_envs, self.answers) or not np.isfinite(array).all():
             raise ValueError(
                 f"the answerer gave scores of shape {array.shape}: finite numbers of shape "
-                f"{(self.num_envs, self._answers)} are needed"
+                f"{(self.num_envs, self.answers)} are needed"
             )
         return array
 

@@ -1,4 +1,4 @@
-"""What may happen between the updates of `RAM.learn`: validation, checkpoints, an orderly stop."""
+"""What may happen between the updates of a learner: validation, checkpoints, an orderly stop."""
 
 from __future__ import annotations
 
@@ -7,20 +7,38 @@ import copy
 import os
 import signal
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
-import numpy as np
 import torch
 from gymnasium.vector import VectorEnv
-
-if TYPE_CHECKING:
-    from .learner import RAM
 
 Metrics = dict[str, float]
 
 
+class Learner(Protocol):
+    """What callbacks know of the learner that calls them: RAM, or another with its face."""
+
+    num_timesteps: int
+    between_updates: bool
+    metrics: Metrics
+
+    @property
+    def finished(self) -> bool:
+        """Whether all timesteps are used up."""
+
+    @property
+    def network(self) -> torch.nn.Module:
+        """Every weight that acts."""
+
+    def validate(self, env: VectorEnv) -> Metrics:
+        """What is measured on an evaluation split, under names that begin with `eval/`."""
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write a checkpoint."""
+
+
 class Callback:
-    """Called by `RAM.learn`; subclasses override what they need.
+    """Called by a learner's `learn`; subclasses override what they need.
 
     `metrics` holds what was measured at this update, under the names that stable-baselines3's
     users know, and is empty at most updates; a callback may add its own, and later ones in the
@@ -28,13 +46,13 @@ class Callback:
     `restore` carry what a callback remembers through a checkpoint.
     """
 
-    def on_start(self, learner: RAM, metrics: Metrics) -> None:
+    def on_start(self, learner: Learner, metrics: Metrics) -> None:
         """Before the first update."""
 
-    def on_step(self, learner: RAM, metrics: Metrics) -> bool | None:
+    def on_step(self, learner: Learner, metrics: Metrics) -> bool | None:
         """After every update; False ends the training."""
 
-    def on_end(self, learner: RAM, metrics: Metrics) -> None:
+    def on_end(self, learner: Learner, metrics: Metrics) -> None:
         """After the last update, also where an exception ended the training."""
 
     def state(self) -> dict[str, Any]:
@@ -54,14 +72,14 @@ class Callbacks(Callback):
         every = [callbacks] if isinstance(callbacks, Callback) else list(callbacks)
         self.all = sorted(every, key=lambda callback: isinstance(callback, Checkpoint))
 
-    def on_start(self, learner: RAM, metrics: Metrics) -> None:
+    def on_start(self, learner: Learner, metrics: Metrics) -> None:
         for callback in self.all:
             callback.on_start(learner, metrics)
 
-    def on_step(self, learner: RAM, metrics: Metrics) -> bool:
+    def on_step(self, learner: Learner, metrics: Metrics) -> bool:
         return all([callback.on_step(learner, metrics) is not False for callback in self.all])
 
-    def on_end(self, learner: RAM, metrics: Metrics) -> None:
+    def on_end(self, learner: Learner, metrics: Metrics) -> None:
         # Ctrl-C stays with who listens to it until all others are done.
         for callback in sorted(self.all, key=lambda one: isinstance(one, StopOnInterrupt)):
             callback.on_end(learner, metrics)
@@ -95,16 +113,16 @@ class Every(Callback, abc.ABC):
         self._acted = 0  # timesteps at the last act
 
     @abc.abstractmethod
-    def act(self, learner: RAM, metrics: Metrics) -> bool | None:
+    def act(self, learner: Learner, metrics: Metrics) -> bool | None:
         """What is to be done; False ends the training."""
 
-    def on_step(self, learner: RAM, metrics: Metrics) -> bool | None:
+    def on_step(self, learner: Learner, metrics: Metrics) -> bool | None:
         if learner.num_timesteps // self.every == self._acted // self.every:
             return None
         self._acted = learner.num_timesteps
         return self.act(learner, metrics)
 
-    def on_end(self, learner: RAM, metrics: Metrics) -> None:
+    def on_end(self, learner: Learner, metrics: Metrics) -> None:
         whole = learner.between_updates and (learner.finished or self.on_interrupt)
         if whole and self._acted != learner.num_timesteps:
             self._acted = learner.num_timesteps
@@ -126,16 +144,16 @@ class Checkpoint(Every):
         super().__init__(every)
         self.path = path
 
-    def act(self, learner: RAM, metrics: Metrics) -> None:
+    def act(self, learner: Learner, metrics: Metrics) -> None:
         learner.save(self.path)
 
 
 class Validation(Every):
     """Walks an evaluation split, keeps the best weights, and stops when they stay the best.
 
-    One deterministic path for each scene of the split, whatever the number of lanes. Adds
-    `eval/mean_reward`, `eval/error` (share of wrong answers) and `eval/cross_entropy` (nats) to
-    the metrics. Of equal errors the lower cross-entropy is better.
+    Adds what the learner's `validate(env)` finds to the metrics: `eval/error` (share of wrong
+    answers), `eval/mean_reward` and, where it tells, `eval/cross_entropy` (nats). Of equal errors
+    the lower cross-entropy is better.
 
     State: `error`, `cross_entropy` and `timesteps` of the best so far, its `weights`, and
     `history`, one (timesteps, error, mean reward) for each validation.
@@ -166,11 +184,11 @@ class Validation(Every):
         self.history: list[tuple[int, float, float]] = []
         self._worse = 0  # validations since the best
 
-    def act(self, learner: RAM, metrics: Metrics) -> bool:
-        error, reward, cross_entropy = validate(learner, self.env)
-        metrics["eval/error"] = error
-        metrics["eval/mean_reward"] = reward
-        metrics["eval/cross_entropy"] = cross_entropy
+    def act(self, learner: Learner, metrics: Metrics) -> bool:
+        found = learner.validate(self.env)
+        metrics.update(found)
+        error, reward = found["eval/error"], found["eval/mean_reward"]
+        cross_entropy = found.get("eval/cross_entropy", float("inf"))
         self.history.append((learner.num_timesteps, error, reward))
         if (error, cross_entropy) < (self.error, self.cross_entropy):
             self.error, self.cross_entropy = error, cross_entropy
@@ -183,7 +201,7 @@ class Validation(Every):
             self._worse += 1
         return self.patience is None or self._worse < self.patience
 
-    def restore_best(self, learner: RAM) -> None:
+    def restore_best(self, learner: Learner) -> None:
         """Give the learner the best weights seen."""
         if self.weights is not None:
             learner.network.load_state_dict(self.weights)
@@ -209,27 +227,6 @@ class Validation(Every):
         self._worse = int(state["worse"])
 
 
-def validate(learner: RAM, env: VectorEnv) -> tuple[float, float, float]:
-    """Error, mean reward and cross-entropy of one deterministic path for each scene of `env`."""
-    core: Any = env.unwrapped
-    scenes, lanes = core.split_length, env.num_envs
-    right = reward_sum = nats = 0.0
-    for first in range(0, scenes, lanes):
-        index = np.minimum(np.arange(first, first + lanes), scenes - 1)
-        real = slice(0, min(lanes, scenes - first))  # the rest of the last batch only fills it
-        observation, info = env.reset(options={"index": index})
-        label = info["label"]
-        state: Any = None
-        for _ in range(core.glimpses):
-            action, state = learner.predict(observation, state, deterministic=True)
-            observation, reward, _, _, info = env.step(action)
-            reward_sum += float(reward[real].sum())
-        right += float(info["is_success"][real].sum())
-        truth = learner.scores(state)[np.arange(lanes), label]
-        nats -= float(truth[real].sum(dtype=np.float64))
-    return 1 - right / scenes, reward_sum / scenes, nats / scenes
-
-
 class StopOnInterrupt(Callback):
     """Ctrl-C ends the training after the present update, so that it can go on exactly.
 
@@ -238,14 +235,14 @@ class StopOnInterrupt(Callback):
 
     interrupted = False
 
-    def on_start(self, learner: RAM, metrics: Metrics) -> None:
+    def on_start(self, learner: Learner, metrics: Metrics) -> None:
         self.interrupted = False
         self._before = signal.signal(signal.SIGINT, self._interrupt)
 
-    def on_step(self, learner: RAM, metrics: Metrics) -> bool:
+    def on_step(self, learner: Learner, metrics: Metrics) -> bool:
         return not self.interrupted
 
-    def on_end(self, learner: RAM, metrics: Metrics) -> None:
+    def on_end(self, learner: Learner, metrics: Metrics) -> None:
         signal.signal(signal.SIGINT, self._before)
 
     def _interrupt(self, number: int, frame: Any) -> None:

@@ -351,6 +351,35 @@ class RAM:
         with torch.inference_mode():
             return self.network.answer(self._tensor(state[0])).log_softmax(-1).cpu().numpy()
 
+    def validate(self, env: VectorEnv) -> Metrics:
+        """Error, mean reward and cross-entropy (nats) of one deterministic path a scene of `env`.
+
+        `env` has autoreset disabled; each scene of its split is walked once, whatever the number
+        of lanes.
+        """
+        core: Any = env.unwrapped
+        scenes, lanes = core.split_length, env.num_envs
+        right = reward_sum = nats = 0.0
+        for first in range(0, scenes, lanes):
+            index = np.minimum(np.arange(first, first + lanes), scenes - 1)
+            real = slice(0, min(lanes, scenes - first))  # the rest of the last batch only fills it
+            observation, info = env.reset(options={"index": index})
+            label = info["label"]
+            state: Any = None
+            for _ in range(core.glimpses):
+                action, state = self.predict(observation, state, deterministic=True)
+                observation, reward, _, _, info = env.step(action)
+                reward_sum += float(reward[real].sum())
+            right += float(info["is_success"][real].sum())
+            truth = self.scores(state)[np.arange(lanes), label]
+            nats -= float(truth[real].sum(dtype=np.float64))
+        return {
+            "eval/error": 1 - right / scenes,
+            "eval/mean_reward": reward_sum / scenes,
+            "eval/mean_ep_length": float(core.glimpses),
+            "eval/cross_entropy": nats / scenes,
+        }
+
     # ------------------------------------------------------------------ keeping
 
     def save(self, path: str | os.PathLike[str]) -> None:

@@ -11,7 +11,6 @@ import pytest
 import torch
 
 from saccade.ram import RAM, Callback, Checkpoint, StopOnInterrupt, Validation
-from saccade.ram.callbacks import validate
 
 UPDATE = 4 * 8
 
@@ -20,7 +19,7 @@ def test_validation_is_the_same_for_every_number_of_lanes(make_ram, make_env) ->
     """20 scenes: once each, whether 1, 8 or 64 lanes walk them."""
     ram = make_ram().learn(3 * UPDATE)
     results = [
-        validate(ram, make_env(num_envs=lanes, split="validation", placements=2))
+        list(ram.validate(make_env(num_envs=lanes, split="validation", placements=2)).values())
         for lanes in (1, 8, 64)
     ]
     np.testing.assert_allclose(results[1:], [results[0]] * 2, atol=1e-5)
@@ -28,7 +27,8 @@ def test_validation_is_the_same_for_every_number_of_lanes(make_ram, make_env) ->
 
 def test_validation_counts_wrong_answers(make_ram, make_env) -> None:
     ram = make_ram().learn(3 * UPDATE)
-    error, reward, nats = validate(ram, make_env(num_envs=8, split="validation"))
+    found = ram.validate(make_env(num_envs=8, split="validation"))
+    error, reward = found["eval/error"], found["eval/mean_reward"]
     env = make_env(num_envs=1, split="validation")
     wrong, total = 0, 0.0
     for index in range(env.unwrapped.split_length):
@@ -41,7 +41,10 @@ def test_validation_counts_wrong_answers(make_ram, make_env) -> None:
         total -= float(ram.scores(state)[0, info["label"][0]])
     assert error == pytest.approx(wrong / env.unwrapped.split_length)
     assert reward == pytest.approx(1 - error)
-    assert nats == pytest.approx(total / env.unwrapped.split_length, abs=1e-5)
+    assert found["eval/mean_ep_length"] == 4
+    assert found["eval/cross_entropy"] == pytest.approx(
+        total / env.unwrapped.split_length, abs=1e-5
+    )
 
 
 class Scripted(Validation):
@@ -51,7 +54,7 @@ class Scripted(Validation):
         super().__init__(env, UPDATE, **keywords)
         results = iter(errors)
         monkeypatch.setattr(
-            "saccade.ram.callbacks.validate", lambda learner, env: (next(results), 0.0, 1.0)
+            RAM, "validate", lambda self, env: {"eval/error": next(results), "eval/mean_reward": 0}
         )
 
 

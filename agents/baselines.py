@@ -1,0 +1,429 @@
+"""Stable-baselines3's algorithms as learners of a run, with the face that RAM has.
+
+`Baseline` knows no algorithm by name; each is a class of a few lines at the end. Checkpoints hold
+plain values and tensors, never SB3's own zip files, which run code when they are loaded.
+"""
+
+from __future__ import annotations
+
+import copy
+import importlib
+import inspect
+import os
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.logger import KVWriter, Logger
+from stable_baselines3.common.utils import set_random_seed
+from stable_baselines3.common.vec_env import VecEnv, VecMonitor
+
+from ..envs.actions import ACTIONS
+from ..ram import checkpoint
+from ..ram.callbacks import Callback, Callbacks, Metrics
+from ..ram.checkpoint import CheckpointError
+from .interface import Interface
+from .rollout import rollout
+from .sb3 import GlimpseExtractor, NativeVecEnv
+
+_KIND, _VERSION = "saccade.agents.Baseline", 1
+_KEYS = {"algorithm", "hyperparameters", "interface", "parameters", "variables"}
+_KEYS |= {"num_timesteps", "total_timesteps", "walk", "callbacks"}
+
+# What a run decides itself of an algorithm's keywords.
+_OWN = {"policy", "env", "tensorboard_log", "verbose", "seed", "device", "_init_setup_model"}
+
+
+class Baseline:
+    """An algorithm of stable-baselines3 that learns in a glimpse environment.
+
+    Its features are RAM's what-where network's (`GlimpseExtractor`); everything else is SB3's, with
+    SB3's names and defaults. The same seed gives the same training; one that was interrupted goes
+    on with its weights and optimisers where it stood, in new episodes, and an off-policy one with
+    a replay buffer that its policy fills anew.
+
+    Args:
+        env: a native vector environment that resets in the same step; or an `Interface`, for a
+            learner that only predicts.
+        num_envs: lanes; an environment that is given decides by itself.
+        schedule: of the learning rate over `total_timesteps`.
+        log_interval: timesteps between two measurements.
+        seed: of weights, draws, and the environment's walk.
+        device: where the networks live.
+        options: the algorithm's own keywords. `policy_kwargs` may name `activation_fn` as text, a
+            class of `torch.nn`.
+
+    Attributes: `num_timesteps` of all lanes so far, `metrics` (the newest value of everything
+    measured), `model` (SB3's), `network` (its policy), `env`, `hyperparameters`.
+
+    Raises ValueError for an action mode that the algorithm cannot use.
+    """
+
+    algorithm: ClassVar[str]
+    """Where SB3's class is, "module:class"."""
+    actions: ClassVar[tuple[str, ...]]
+    """The action modes that it can use; the first is the one it learns best with."""
+    policy: ClassVar[str] = "MultiInputPolicy"
+    unasked: ClassVar[Mapping[str, Any]] = MappingProxyType({})
+    """Options that SB3 asks its environment for, where there is none to ask: to predict only."""
+    extra: ClassVar[str] = ""
+    """What to install where the algorithm is not part of stable-baselines3."""
+
+    def __init__(
+        self,
+        env: Any,
+        *,
+        num_envs: int = 64,
+        schedule: Literal["constant", "linear"] = "constant",
+        log_interval: int = 10_000,
+        seed: int = 0,
+        device: str = "cpu",
+        **options: Any,
+    ) -> None:
+        self.env: VecEnv | None = None
+        self._core: Any = None
+        if isinstance(env, Interface):
+            self.interface = env
+        else:
+            self._core = env.unwrapped
+            self.interface = Interface.of(self._core)
+            num_envs = env.num_envs
+        self._check_action(self.interface.action_mode)
+        if self._core is not None:
+            self.env = VecMonitor(NativeVecEnv(env))
+        given = {"num_envs": num_envs, "schedule": schedule, "log_interval": log_interval}
+        self.hyperparameters = {**given, "seed": seed, **options}
+        self.device = torch.device(device)
+        self.num_timesteps = 0
+        self.total_timesteps = 0
+        self.between_updates = True
+        self.metrics: Metrics = {}
+        self._walk: Mapping[str, Any] | None = None  # where a loaded learner's walk goes on
+        self._callbacks = Callbacks()
+        self._callback_states: dict[str, Any] = {}
+        self.model = self._build(dict(options), schedule, seed, num_envs)
+
+    @classmethod
+    def load_algorithm(cls) -> Any:
+        """SB3's class; ModuleNotFoundError with a remedy where its package is missing."""
+        module, name = cls.algorithm.split(":")
+        try:
+            return getattr(importlib.import_module(module), name)
+        except ModuleNotFoundError:
+            raise ModuleNotFoundError(
+                f'{name} needs sb3-contrib: pip install "saccade[{cls.extra}]"'
+            ) from None
+
+    @classmethod
+    def parameters(cls) -> dict[str, inspect.Parameter]:
+        """Every keyword, the algorithm's own among them."""
+        own = inspect.signature(cls.__init__, eval_str=True).parameters
+        found = {name: p for name, p in own.items() if p.kind is p.KEYWORD_ONLY}
+        algorithm = inspect.signature(cls.load_algorithm().__init__, eval_str=True).parameters
+        return {**{name: p for name, p in algorithm.items() if name not in _OWN}, **found}
+
+    def _check_action(self, mode: str) -> None:
+        if mode not in self.actions:
+            wanted = " or ".join(repr(name) for name in self.actions)
+            raise ValueError(
+                f"{type(self).__name__} acts by {wanted}, not {mode!r}: set env.action"
+            )
+
+    def _build(self, options: dict[str, Any], schedule: str, seed: int, lanes: int) -> Any:
+        algorithm = self.load_algorithm()
+        policy_kwargs = copy.deepcopy(options.pop("policy_kwargs", None) or {})
+        policy_kwargs.setdefault("features_extractor_class", GlimpseExtractor)
+        if isinstance(activation := policy_kwargs.get("activation_fn"), str):
+            if not hasattr(torch.nn, activation):
+                raise ValueError(f"activation_fn={activation!r}: torch.nn has no such class")
+            policy_kwargs["activation_fn"] = getattr(torch.nn, activation)
+        if schedule == "linear":
+            defaults = inspect.signature(algorithm.__init__).parameters
+            peak = options.get("learning_rate", defaults["learning_rate"].default)
+            options["learning_rate"] = lambda remaining: peak * remaining
+        if self.env is None:
+            options.update(self.unasked)
+        model = algorithm(
+            self.policy,
+            self.env,
+            seed=seed,
+            device=self.device,
+            policy_kwargs=policy_kwargs,
+            _init_setup_model=False,
+            **options,
+        )
+        if self.env is None:
+            model.observation_space = self.interface.observation
+            model.action_space = self.interface.action
+            model.n_envs = lanes
+        model._setup_model()
+        return model
+
+    @property
+    def network(self) -> torch.nn.Module:
+        """SB3's policy: every weight that acts."""
+        return self.model.policy
+
+    @property
+    def finished(self) -> bool:
+        """Whether the timesteps of the last `learn` are used up."""
+        return self.num_timesteps >= self.total_timesteps
+
+    # ------------------------------------------------------------------ learning
+
+    def learn(
+        self, total_timesteps: int, callback: Callback | Iterable[Callback] | None = None
+    ) -> Baseline:
+        """Train until `num_timesteps` reaches `total_timesteps`; schedules run over all of them.
+
+        A learner that was interrupted or loaded goes on. Raises RuntimeError where there is no
+        environment, FloatingPointError where the training diverged.
+        """
+        if self.env is None:
+            raise RuntimeError("to learn, load with an environment: load(path, env=env)")
+        self.total_timesteps = total_timesteps
+        self._callbacks = Callbacks(callback)
+        self._callbacks.restore(self._callback_states)
+        measured = _Measured()
+        self.model.set_logger(Logger(folder=None, output_formats=[measured]))
+        self._callbacks.on_start(self, {})
+        try:
+            if self.num_timesteps:
+                self._take_up()
+            self.between_updates = False
+            self.model.learn(
+                total_timesteps - self.num_timesteps,
+                callback=_BetweenUpdates(self, measured),
+                log_interval=1,
+                reset_num_timesteps=self.num_timesteps == 0,
+            )
+            if self.model.num_timesteps >= total_timesteps:
+                self.advance(measured)
+        except ValueError as error:
+            if "nan" not in str(error):
+                raise
+            raise FloatingPointError(
+                f"training diverged after {self.num_timesteps} timesteps: lower learning_rate"
+            ) from None
+        finally:
+            last: Metrics = {}
+            self._callbacks.on_end(self, last)
+            self.metrics.update(last)
+            self._callback_states = self._callbacks.state()
+        return self
+
+    def advance(self, measured: _Measured) -> bool:
+        """Take note of the updates made, and let the callbacks act; False: they want no more."""
+        self.num_timesteps = self.model.num_timesteps
+        self.between_updates = True
+        interval = self.hyperparameters["log_interval"]
+        metrics = measured.take(self.num_timesteps, interval, self.finished)
+        going = self._callbacks.on_step(self, metrics)
+        self.metrics.update(metrics)
+        return going
+
+    def _take_up(self) -> None:
+        """Go on where a loaded learner stood: new episodes, and draws of their own."""
+        assert isinstance(self.env, VecMonitor)
+        if self.model.num_timesteps != self.num_timesteps:  # stopped within a rollout
+            self.model.num_timesteps = self.num_timesteps
+            self.model._last_obs = None
+        if self._walk is None:
+            return
+        seed = (self.hyperparameters["seed"] + self.num_timesteps) % (1 << 32)
+        set_random_seed(seed)
+        self.model.action_space.seed(seed)
+        self.env.venv._reset_seeds()
+        self._core.restore_walk(self._walk)
+        self._walk = None
+        buffer = getattr(self.model, "replay_buffer", None)
+        if buffer is None:
+            return
+        # The replay buffer is not kept: the policy plays until there is something to learn from.
+        _, quiet = self.model._setup_learn(0, None, reset_num_timesteps=False)
+        quiet.on_training_start({}, {})
+        lanes = self.env.num_envs
+        steps = max(1, self.model.learning_starts // lanes)
+        self.model.collect_rollouts(
+            self.env,
+            callback=quiet,
+            train_freq=type(self.model.train_freq)(steps, self.model.train_freq.unit),
+            replay_buffer=buffer,
+            learning_starts=0,
+        )
+        self.num_timesteps = self.model.num_timesteps
+
+    # ------------------------------------------------------------------ acting
+
+    def predict(
+        self,
+        observation: Mapping[str, NDArray[np.float32]],
+        state: Any = None,
+        episode_start: Any = None,
+        deterministic: bool = False,
+    ) -> tuple[Any, Any]:
+        """SB3's `predict`: the actions of one or n observations, and the state to be handed back.
+
+        A masked policy is given the masks that follow from the observation.
+        """
+        masks = self._masks(observation)
+        return self.model.predict(observation, state, episode_start, deterministic, **masks)
+
+    def _masks(self, observation: Mapping[str, NDArray[np.float32]]) -> dict[str, Any]:
+        return {}
+
+    def validate(self, env: Any) -> Metrics:
+        """One deterministic path for each scene of `env`, which has autoreset disabled."""
+        seen = rollout(self, env)
+        return {
+            "eval/error": float(1 - seen.success.mean()),
+            "eval/mean_reward": float(seen.reward.mean()),
+            "eval/mean_ep_length": float(seen.length.mean()),
+        }
+
+    # ------------------------------------------------------------------ keeping
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write weights, optimisers and the place in the walk; whole or not at all."""
+        _, variables = self.model._get_torch_save_params()
+        content = {
+            "kind": _KIND,
+            "version": _VERSION,
+            "algorithm": self.algorithm,
+            "hyperparameters": self.hyperparameters,
+            "interface": self.interface.to_plain(),
+            "parameters": self.model.get_parameters(),
+            "variables": {name: getattr(self.model, name).detach() for name in variables},
+            "num_timesteps": self.num_timesteps,
+            "total_timesteps": self.total_timesteps,
+            "walk": self._core.walk_state() if self._core is not None else self._walk,
+            "callbacks": self._callbacks.state() or self._callback_states,
+        }
+        checkpoint.write(path, content)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str], env: Any = None, device: str = "cpu") -> Baseline:
+        """The learner that was saved; with an environment it can go on learning.
+
+        Raises CheckpointError where the file is missing, damaged, of another algorithm, or was
+        trained in an environment with other observations or actions.
+        """
+        content = checkpoint.from_plain(checkpoint.read(path, _KIND, _VERSION, _KEYS))
+        if content["algorithm"] != cls.algorithm:
+            raise CheckpointError(f"{path}: a checkpoint of {content['algorithm']}")
+        try:
+            trained = Interface.from_plain(content["interface"])
+            if env is not None and (other := trained.differs(Interface.of(env.unwrapped))):
+                raise CheckpointError(f"{path}: trained with {other}")
+            keywords = dict(content["hyperparameters"])
+            if env is None:
+                keywords["num_envs"] = 1  # a learner that only predicts needs no buffers
+            learner = cls(trained if env is None else env, device=device, **keywords)
+            learner.model.set_parameters(content["parameters"], device=device)
+            for name, value in content["variables"].items():
+                getattr(learner.model, name).data.copy_(value)
+        except CheckpointError:
+            raise
+        except (TypeError, ValueError, KeyError, AttributeError, RuntimeError) as error:
+            raise CheckpointError(f"{path}: does not fit ({str(error).splitlines()[0]})") from error
+        learner.num_timesteps = learner.model.num_timesteps = content["num_timesteps"]
+        learner.total_timesteps = content["total_timesteps"]
+        learner._walk = content["walk"]
+        learner._callback_states = content["callbacks"]
+        return learner
+
+
+class _Measured(KVWriter):
+    """Keeps what SB3 logs until the run's callbacks ask for it."""
+
+    def __init__(self) -> None:
+        self.values: Metrics = {}
+        self._taken = 0
+
+    def write(
+        self,
+        key_values: dict[str, Any],
+        key_excluded: dict[str, tuple[str, ...]],
+        step: int = 0,
+    ) -> None:
+        """SB3's numbers, those that it keeps out of TensorBoard left out."""
+        for name, value in key_values.items():
+            if "tensorboard" not in key_excluded.get(name, ()) and np.isscalar(value):
+                self.values[name] = float(value)  # type: ignore[arg-type]
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    def take(self, timesteps: int, interval: int, last: bool) -> Metrics:
+        """All values, once in `interval` timesteps and at the end; else nothing."""
+        if not self.values or (timesteps - self._taken < interval and not last):
+            return {}
+        self._taken = timesteps
+        values, self.values = self.values, {}
+        return values
+
+
+class _BetweenUpdates(BaseCallback):
+    """Calls the run's callbacks where SB3 begins to collect, which is after every update."""
+
+    def __init__(self, learner: Baseline, measured: _Measured) -> None:
+        super().__init__()
+        self.learner = learner
+        self.measured = measured
+        self._going = True
+
+    def _on_rollout_start(self) -> None:
+        if self.num_timesteps > self.learner.num_timesteps:
+            self._going = self.learner.advance(self.measured)
+        self.learner.between_updates = not self._going
+
+    def _on_step(self) -> bool:
+        return self._going
+
+
+class PPO(Baseline):
+    algorithm = "stable_baselines3:PPO"
+    actions = ("grid", "box", "discrete")
+
+
+class A2C(Baseline):
+    algorithm = "stable_baselines3:A2C"
+    actions = ("grid", "box", "discrete")
+
+
+class DQN(Baseline):
+    algorithm = "stable_baselines3:DQN"
+    actions = ("discrete",)
+
+
+class SAC(Baseline):
+    algorithm = "stable_baselines3:SAC"
+    actions = ("box",)
+    unasked = MappingProxyType({"target_entropy": 0.0})
+
+
+class RecurrentPPO(Baseline):
+    algorithm = "sb3_contrib:RecurrentPPO"
+    actions = ("grid", "box", "discrete")
+    policy = "MultiInputLstmPolicy"
+    extra = "contrib"
+
+
+class MaskablePPO(Baseline):
+    """Never given an answer to choose before `min_glimpses`, nor a look after the last."""
+
+    algorithm = "sb3_contrib:MaskablePPO"
+    actions = ("discrete",)
+    extra = "contrib"
+
+    def _masks(self, observation: Mapping[str, NDArray[np.float32]]) -> dict[str, Any]:
+        seen = np.rint(np.asarray(observation["progress"])[..., 0] * self.interface.glimpses)
+        mode = ACTIONS["discrete"](self.interface.answers, self.interface.grid)
+        last, early = seen >= self.interface.glimpses, seen < self.interface.min_glimpses
+        masks = mode.masks(np.atleast_1d(last), np.atleast_1d(early))
+        assert masks is not None
+        return {"action_masks": masks if seen.ndim else masks[0]}
