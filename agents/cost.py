@@ -1,5 +1,7 @@
-"""What an agent costs an image: parameters, multiply-adds, time. Counts the policy's own work alone,
-neither the environment's nor that of drawing scenes."""
+"""What an agent costs an image: parameters, multiply-adds, time.
+
+Counts the policy's own work, neither the environment's nor that of drawing scenes.
+"""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import gaze, scanpath, stats
-from .config import Config, load
+from .config import Config, load_resolved
 from .environments import make_env
 from .errors import UserError
 from .learners import LEARNERS
@@ -197,7 +197,7 @@ def load_policy(
     run: RunFolder, checkpoint: str | None = None, device: str | None = None
 ) -> tuple[Config, Any, Path]:
     """A run's config, the learner in its checkpoint, and that checkpoint's file."""
-    config = load(run.config)
+    config = load_resolved(run.config)
     file = run.checkpoint(checkpoint)
     return config, LEARNERS[config.agent.name].restore(file, device=device or config.device), file
 
