@@ -153,9 +153,10 @@ def _conclude(
 
 @contextmanager
 def _passing_on() -> Iterator[_Stop]:
-    """Signals that would end this process go to the running ones instead."""
+    """Signals that would end this process go to the running ones instead; ignored ones stay so."""
     stop = _Stop()
-    before = [(number, signal.signal(number, stop)) for number in _SIGNALS]
+    heard = [number for number in _SIGNALS if signal.getsignal(number) != signal.SIG_IGN]
+    before = [(number, signal.signal(number, stop)) for number in heard]
     try:
         yield stop
     finally:
