@@ -117,17 +117,20 @@ def episode_frames(
 
 def save_png(path: str | os.PathLike[str], rgb: np.ndarray) -> Path:
     """Write a uint8 RGB picture (h, w, 3) as PNG; makes the folder, replaces the file at once."""
-    content = png_bytes(rgb)
-    return replace_file(path, lambda target: target.write_bytes(content))
+    return replace_file(path, lambda target: _write_png(rgb, target))
 
 
 def png_bytes(rgb: np.ndarray) -> bytes:
     """A uint8 RGB picture (h, w, 3) as the content of a PNG file."""
+    target = io.BytesIO()
+    _write_png(rgb, target)
+    return target.getvalue()
+
+
+def _write_png(rgb: np.ndarray, target: Path | io.BytesIO) -> None:
     from PIL import Image
 
-    target = io.BytesIO()
     Image.fromarray(_checked([rgb])[0]).save(target, format="PNG", optimize=True)
-    return target.getvalue()
 
 
 def save_gif(path: str | os.PathLike[str], frames: Iterable[np.ndarray], fps: float = 2) -> Path:
