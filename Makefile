@@ -5,8 +5,8 @@
 #   make lint    style and types
 #   make clean   remove what these made, runs excepted
 #
-# PYTHON=/path/to/python3.12 chooses the interpreter, EXTRAS=dev,human,video what is installed
-# beside the core for the tests.
+# PYTHON=/path/to/python3.12 chooses the interpreter, EXTRAS=dev,human,video,report what is
+# installed beside the core for the tests.
 
 PYTHON ?= python3
 VENV ?= .venv

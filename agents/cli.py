@@ -1,4 +1,4 @@
-"""The command `saccade`: train, evaluate, watch, and the list of environments.
+"""The command `saccade`: train, evaluate, compare, report, watch, and the list of environments.
 
 A mistake of the user's is one line on stderr and exit code 2; Ctrl-C is exit code 130.
 """
@@ -89,6 +89,12 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("config", nargs="?", help="a YAML file, or the name of a packaged one")
     train.add_argument("--resume", metavar="RUN", help="go on with an interrupted run")
     train.add_argument("--seed", help="the config's seed")
+    train.add_argument(
+        "--seeds", metavar="N", type=_positive, help="train N seeds side by side, from --seed on"
+    )
+    train.add_argument(
+        "--jobs", metavar="N", type=_positive, help="seeds at a time (cores over train.threads)"
+    )
     train.add_argument("--device", help="cpu, cuda, ...")
     train.add_argument("--name", help="what the run folder's name starts with")
     train.add_argument("--runs", metavar="DIR", default="runs", help="where run folders go (runs)")
@@ -109,6 +115,34 @@ def _parser() -> argparse.ArgumentParser:
     )
     _add_run(evaluate)
     evaluate.add_argument("--placements", type=_positive, help="scenes of each image")
+
+    compare = commands.add_parser(
+        "compare",
+        allow_abbrev=False,
+        help="tables and figures of several runs",
+        description="Print tables of runs side by side, seeds of one config as one row: error, "
+        "controls, cost, scanpath measures. Writes them to --output as compare.md and compare.csv, "
+        "with the figures error-vs-pixels.png and curves.png (these need matplotlib: "
+        'pip install "saccade[report]"). A run without an evaluation on the split is evaluated '
+        "first.",
+    )
+    _add_runs(compare)
+    compare.add_argument(
+        "--output", metavar="DIR", help="where to write ('compare' beside the first run)"
+    )
+
+    report = commands.add_parser(
+        "report",
+        allow_abbrev=False,
+        help="one HTML page of several runs",
+        description="Write the tables of 'saccade compare', its figures, fixation paths and the "
+        'configs as one HTML page that opens without a network. Needs pip install "saccade[report]"'
+        ".",
+    )
+    _add_runs(report)
+    report.add_argument(
+        "--output", metavar="FILE", help="the page (compare/report.html beside the first run)"
+    )
 
     watch = commands.add_parser(
         "watch",
@@ -138,6 +172,15 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--split", choices=_SPLITS, default="validation", help="validation")
     parser.add_argument("--checkpoint", choices=("best", "last"), help="best where there is one")
     parser.add_argument("--device", help="where to run it (the config's)")
+
+
+def _add_runs(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("runs", nargs="+", metavar="RUN", help="run folders, such as runs/*")
+    parser.add_argument("--split", choices=_SPLITS, default="validation", help="validation")
+    parser.add_argument(
+        "--placements", metavar="N", type=_positive, help="scenes of each image (the configs')"
+    )
+    parser.add_argument("--device", help="where to evaluate (the configs')")
 
 
 def _positive(text: str) -> int:
@@ -180,12 +223,18 @@ def _train(parsed: argparse.Namespace, overrides: dict[str, str]) -> int:
         value = getattr(parsed, key)
         if value is not None:
             settings[key] = config.read_yaml(value, f"--{key}") if key == "seed" else value
+    if parsed.jobs and not parsed.seeds:
+        raise UserError("--jobs: says how many of --seeds N train at a time; give both")
     if parsed.resume is not None:
+        if parsed.seeds:
+            raise UserError("--resume: goes on with one run; resume each seed's by itself")
         if parsed.config is not None or settings:
             raise UserError("--resume: goes on with the run's own config; give nothing beside it")
         finished = resume(parsed.resume)
     elif parsed.config is None:
         raise UserError("train: give a config, or --resume RUN (see saccade train --help)")
+    elif parsed.seeds:
+        return _train_seeds(parsed, config.load(parsed.config, settings), overrides)
     else:
         finished = train(config.load(parsed.config, settings), runs=parsed.runs)
     run = finished.run
@@ -197,6 +246,19 @@ def _train(parsed: argparse.Namespace, overrides: dict[str, str]) -> int:
         _print_evaluation(run.path, split=parsed.evaluate)
     print(f"Run folder: {run.path}    curves: tensorboard --logdir {run.path.parent}")
     return 0
+
+
+def _train_seeds(parsed: argparse.Namespace, config: Any, overrides: dict[str, str]) -> int:
+    from .seeds import default_jobs, train_seeds
+
+    arguments = [parsed.config, *(f"--{key}={value}" for key, value in overrides.items())]
+    for name in ("device", "name", "runs", "evaluate"):
+        value = getattr(parsed, name)
+        if value is not None:
+            arguments.append(f"--{name}={value}")
+    jobs = parsed.jobs or default_jobs(config.train.threads)
+    seeds = range(config.seed, config.seed + parsed.seeds)
+    return train_seeds(arguments, seeds, jobs, parsed.evaluate)
 
 
 def _evaluate(parsed: argparse.Namespace, _: dict[str, str]) -> int:
@@ -215,6 +277,44 @@ def _print_evaluation(path: str | Path, **options: Any) -> None:
     from .runs import RunFolder
 
     print(evaluate_run(RunFolder.open(path), **options).markdown())
+
+
+def _compare(parsed: argparse.Namespace, _: dict[str, str]) -> int:
+    from . import comparison
+    from .figures import MissingExtra
+
+    folder = Path(parsed.output or _beside(parsed.runs[0]))
+    comparison.check_output(folder)
+    found = _compared(parsed)
+    print(comparison.markdown(found))
+    try:
+        files = comparison.write(found, folder)
+    except MissingExtra as error:
+        print(f"saccade: {folder} has the tables alone: {error}", file=sys.stderr)
+        return 0
+    print("Written: " + " ".join(shlex.quote(str(file)) for file in files), file=sys.stderr)
+    return 0
+
+
+def _report(parsed: argparse.Namespace, _: dict[str, str]) -> int:
+    from . import figures, report
+
+    file = Path(parsed.output or _beside(parsed.runs[0]) / "report.html")
+    figures.check_installed()
+    report.check_output(file)
+    print(report.write(_compared(parsed), file))
+    return 0
+
+
+def _beside(run: str) -> Path:
+    path = Path(run)
+    return (path if path.name not in ("", "..") else path.resolve()).parent / "compare"
+
+
+def _compared(parsed: argparse.Namespace) -> Any:
+    from .compare import compare
+
+    return compare(parsed.runs, parsed.split, placements=parsed.placements, device=parsed.device)
 
 
 def _watch(parsed: argparse.Namespace, _: dict[str, str]) -> int:
@@ -242,7 +342,14 @@ def _envs(parsed: argparse.Namespace, _: dict[str, str]) -> int:
     return 0
 
 
-_COMMANDS = {"train": _train, "evaluate": _evaluate, "watch": _watch, "envs": _envs}
+_COMMANDS = {
+    "train": _train,
+    "evaluate": _evaluate,
+    "compare": _compare,
+    "report": _report,
+    "watch": _watch,
+    "envs": _envs,
+}
 
 
 if __name__ == "__main__":

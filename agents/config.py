@@ -133,6 +133,16 @@ def load(path: str | Path, overrides: Mapping[str, Any] | None = None) -> Config
     return resolve({"name": name, **document}, str(path), origin)
 
 
+def load_resolved(path: str | Path) -> Config:
+    """Read the config that a run keeps; UserError where a part is gone, as in a file cut short."""
+    config = load(path)
+    document = read_yaml(Path(path).read_text(encoding="utf-8"), str(path))
+    missing = [part for part in (*_SCALARS, *_PARTS) if part not in document]
+    if missing:
+        raise UserError(f"{path}: is cut short (it has no '{missing[0]}')")
+    return config
+
+
 def find(path: str | Path) -> Path:
     """The file that `path` means: itself, or the packaged config of that name."""
     path = Path(path)

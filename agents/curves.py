@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -43,3 +44,26 @@ class Curves:
 
     def close(self) -> None:
         self._writer.close()
+
+
+def read_scalars(folder: Path, names: Iterable[str]) -> dict[str, NDArray[np.float64]]:
+    """The curves of a run by name, (points, 2): timestep and value, timesteps rising.
+
+    What a resumed run hid is left out, and so is the part of an event file that is cut short. A
+    name without a point, or a folder without events, gives no entry.
+    """
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    logger = logging.getLogger("tensorboard")
+    before = logger.level
+    logger.setLevel(logging.ERROR)  # it tells of every event file that an interruption left
+    try:
+        events = EventAccumulator(str(folder), size_guidance={"scalars": 0}).Reload()
+    finally:
+        logger.setLevel(before)
+    found = {}
+    for name in set(names) & set(events.Tags()["scalars"]):
+        points = {event.step: event.value for event in events.Scalars(name)}
+        if points:
+            found[name] = np.array(sorted(points.items()), np.float64)
+    return found

@@ -18,12 +18,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import gaze, scanpath, stats
-from .config import Config, load
+from .config import Config, load_resolved
 from .environments import make_env
 from .errors import UserError
 from .learners import LEARNERS
 from .rollout import Episodes, rollout
 from .runs import RunFolder, write_atomic
+from .tables import Table, interval_text
 
 Split = Literal["validation", "test"]
 
@@ -47,6 +48,20 @@ class Row:
         """For metrics.json: intervals as [estimate, low, high], NaN as null."""
         return _json(dataclasses.asdict(self))
 
+    @classmethod
+    def from_dict(cls, stored: Any) -> Row:
+        """What `as_dict` gave; KeyError, TypeError or ValueError where it is something else."""
+        behind = stored["behind"]
+        return cls(
+            name=str(stored["name"]),
+            error=stats.Interval(*map(_number, stored["error"])),
+            reward=stats.Interval(*map(_number, stored["reward"])),
+            glimpses=float(stored["glimpses"]),
+            sensor_values=float(stored["sensor_values"]),
+            scanpath={name: _number(stored["scanpath"][name]) for name in SCANPATH_MEASURES},
+            behind=None if behind is None else stats.Interval(*map(_number, behind)),
+        )
+
 
 @dataclass(frozen=True)
 class Evaluation:
@@ -65,7 +80,7 @@ class Evaluation:
 
     def sentences(self) -> list[str]:
         """In words, for each control: the learned gaze is ahead, behind, or not told apart."""
-        return [_sentence(row) for row in self.rows if row.behind is not None]
+        return [sentence(row.name, row.behind) for row in self.rows if row.behind is not None]
 
     def as_dict(self) -> dict[str, Any]:
         """For metrics.json."""
@@ -87,11 +102,13 @@ class Evaluation:
             f"{self.scenes} scenes{placed}, checkpoint `{self.checkpoint}`, one deterministic path"
             " a scene; 95% intervals.",
             "",
-            *_table(_RESULTS, self.rows),
+            *Table.of(_RESULTS, self.rows).lines(),
             "",
             *(f"- {sentence}" for sentence in self.sentences()),
             "",
-            *_table(_SCANPATH, self.rows),
+            *Table.of([_RESULTS[0], VALUES, *SCANPATH], self.rows).lines(),
+            "",
+            LEGEND,
             "",
         ]
         return "\n".join(lines)
@@ -180,7 +197,7 @@ def load_policy(
     run: RunFolder, checkpoint: str | None = None, device: str | None = None
 ) -> tuple[Config, Any, Path]:
     """A run's config, the learner in its checkpoint, and that checkpoint's file."""
-    config = load(run.config)
+    config = load_resolved(run.config)
     file = run.checkpoint(checkpoint)
     return config, LEARNERS[config.agent.name].restore(file, device=device or config.device), file
 
@@ -212,21 +229,21 @@ def _row(
     )
 
 
-def _sentence(row: Row) -> str:
-    assert row.behind is not None
-    points = row.behind.scaled(100)
+def sentence(control: str, behind: stats.Interval) -> str:
+    """Whether the learned gaze is ahead of a control, which is `behind` it by a share of error."""
+    points = behind.scaled(100)
     ends = f"{points.low:+.2f} to {points.high:+.2f}"
-    if row.behind.low > 0:
+    if behind.low > 0:
         return (
-            f"The learned gaze is ahead of {_CALLED[row.name]} by {points.estimate:.2f} points"
+            f"The learned gaze is ahead of {_CALLED[control]} by {points.estimate:.2f} points"
             f" of error ({ends})."
         )
-    better = row.behind.high < 0
+    better = behind.high < 0
     verdict = "does better than" if better else "is not told apart from"
-    if row.name == "random":
+    if control == "random":
         verdict = "do better than" if better else "are not told apart from"
     return (
-        f"**{_CALLED[row.name].capitalize()} {verdict} the learned gaze here**: a difference of"
+        f"**{_CALLED[control].capitalize()} {verdict} the learned gaze here**: a difference of"
         f" {points.estimate:+.2f} points of error ({ends})."
     )
 
@@ -244,53 +261,49 @@ def _share(name: str) -> Callable[[Row], str]:
     return lambda row: f"{100 * row.scanpath[name]:.1f}%"
 
 
-def _number(name: str) -> Callable[[Row], str]:
+def _plain(name: str) -> Callable[[Row], str]:
     return lambda row: "-" if np.isnan(row.scanpath[name]) else f"{row.scanpath[name]:.2f}"
 
 
-def _interval(interval: stats.Interval | None, factor: float = 1.0, sign: str = "") -> str:
-    if interval is None:
-        return ""
-    estimate, low, high = interval.scaled(factor)
-    return f"{estimate:{sign}.2f} ({low:{sign}.2f} to {high:{sign}.2f})"
-
+RETURN: Column = ("return", lambda row: f"{row.reward.estimate:.4f}")
+GLIMPSES: Column = ("glimpses", lambda row: f"{row.glimpses:.2f}")
+VALUES: Column = ("values", lambda row: f"{row.sensor_values:.0f}")
+PIXELS: Column = ("pixels", lambda row: f"{row.scanpath['distinct_pixels']:.0f}")
 
 _RESULTS: list[Column] = [
     ("gaze", lambda row: row.name),
-    ("error %", lambda row: _interval(row.error, 100)),
-    ("behind learned", lambda row: _interval(row.behind, 100, "+")),
-    ("mean return", lambda row: f"{row.reward.estimate:.4f}"),
-    ("glimpses", lambda row: f"{row.glimpses:.2f}"),
-    ("sensor values", lambda row: f"{row.sensor_values:.0f}"),
-    ("distinct pixels", lambda row: f"{row.scanpath['distinct_pixels']:.0f}"),
+    ("error %", lambda row: interval_text(row.error, 100)),
+    ("behind learned", lambda row: interval_text(row.behind, 100, "+")),
+    RETURN,
+    GLIMPSES,
+    PIXELS,
 ]
 
-_SCANPATH: list[Column] = [
-    ("gaze", lambda row: row.name),
+SCANPATH: list[Column] = [
     ("on target", _share("on_target")),
-    ("ever on target", _share("ever_on_target")),
-    ("first on target at", _number("first_on_target")),
-    ("amplitude, pixels", _number("amplitude")),
+    ("ever on it", _share("ever_on_target")),
+    ("first at", _plain("first_on_target")),
+    ("amplitude", _plain("amplitude")),
     ("revisits", _share("revisits")),
-    ("entropy, bits", _number("entropy")),
+    ("entropy", _plain("entropy")),
 ]
 
+SCANPATH_MEASURES = (
+    *("on_target", "ever_on_target", "first_on_target"),
+    *("amplitude", "revisits", "entropy", "distinct_pixels"),
+)
 
-def _table(columns: list[Column], rows: tuple[Row, ...]) -> list[str]:
-    """A Markdown table, padded so that it also reads well in a terminal."""
-    cells = [[title for title, _ in columns]]
-    cells += [[show(row) for _, show in columns] for row in rows]
-    widths = [max(len(line[i]) for line in cells) for i in range(len(columns))]
-    lines = []
-    for line in cells:
-        first, *rest = (
-            cell.ljust(width) if i == 0 else cell.rjust(width)
-            for i, (cell, width) in enumerate(zip(line, widths, strict=True))
-        )
-        lines.append("| " + " | ".join([first, *rest]) + " |")
-    rule = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]
-    lines.insert(1, "| " + " | ".join(rule) + " |")
-    return lines
+LEGEND = """\
+*return*: mean sum of rewards. *values*: numbers read off the sensor, an image. *pixels*: distinct
+pixels of the image that some patch covered. *on target*: share of fixations in the target's box.
+*ever on it*: share of scenes with one. *first at*: number of the first such glimpse. *amplitude*:
+pixels from one fixation to the next. *revisits*: share of fixations less than half a glimpse from
+an earlier one. *entropy*: bits of where a glimpse goes across scenes, 0 where all are looked at
+alike."""
+
+
+def _number(value: Any) -> float:
+    return float("nan") if value is None else float(value)
 
 
 def _json(value: Any) -> Any:

@@ -5,6 +5,7 @@ Takes arrays and writes files; it runs no policy (`rollout.py` does).
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -116,10 +117,20 @@ def episode_frames(
 
 def save_png(path: str | os.PathLike[str], rgb: np.ndarray) -> Path:
     """Write a uint8 RGB picture (h, w, 3) as PNG; makes the folder, replaces the file at once."""
+    return replace_file(path, lambda target: _write_png(rgb, target))
+
+
+def png_bytes(rgb: np.ndarray) -> bytes:
+    """A uint8 RGB picture (h, w, 3) as the content of a PNG file."""
+    target = io.BytesIO()
+    _write_png(rgb, target)
+    return target.getvalue()
+
+
+def _write_png(rgb: np.ndarray, target: Path | io.BytesIO) -> None:
     from PIL import Image
 
-    picture = Image.fromarray(_checked([rgb])[0])
-    return _replace(path, lambda target: picture.save(target, format="PNG", optimize=True))
+    Image.fromarray(_checked([rgb])[0]).save(target, format="PNG", optimize=True)
 
 
 def save_gif(path: str | os.PathLike[str], frames: Iterable[np.ndarray], fps: float = 2) -> Path:
@@ -139,7 +150,7 @@ def save_gif(path: str | os.PathLike[str], frames: Iterable[np.ndarray], fps: fl
     plain = Image.Dither.NONE
     pictures = [Image.fromarray(frame).quantize(palette=palette, dither=plain) for frame in stack]
     duration = round(1000 / fps)
-    return _replace(
+    return replace_file(
         path,
         lambda target: pictures[0].save(
             target,
@@ -187,7 +198,7 @@ def save_mp4(path: str | os.PathLike[str], frames: Iterable[np.ndarray], fps: fl
         finally:
             writer.close()
 
-    return _replace(path, write)
+    return replace_file(path, write)
 
 
 def _looked(path: np.ndarray) -> np.ndarray:
@@ -228,7 +239,7 @@ def _checked(frames: Iterable[np.ndarray]) -> list[np.ndarray]:
     return stack
 
 
-def _replace(path: str | os.PathLike[str], write: Callable[[Path], object]) -> Path:
+def replace_file(path: str | os.PathLike[str], write: Callable[[Path], object]) -> Path:
     """Let `write` fill a file beside `path`, then put it in its place: whole or not at all."""
     final = Path(path)
     final.parent.mkdir(parents=True, exist_ok=True)

@@ -1,8 +1,7 @@
 """Keep what runs reached: `python results/collect.py runs/RUN...`
 
 Copies each run's config, numbers, tables and pictures into `results/<name>/seed-<seed>/`, draws the
-curves of all seeds of a name, and writes `results/ram.md`. Needs matplotlib, which comes with
-stable-baselines3.
+curves of all seeds of a name, and writes `results/ram.md`. Needs matplotlib, the extra `report`.
 """
 
 from __future__ import annotations

@@ -75,7 +75,7 @@ def test_no_module_lies_loose_at_the_root():
 def test_the_wheel_holds_the_package_and_nothing_else(installed):
     wanted = {Path("saccade") / path.relative_to(ROOT) for path in source_files()}
     wanted |= {Path("saccade") / path.relative_to(ROOT) for path in ROOT.glob("configs/**/*.yaml")}
-    wanted.add(Path("saccade/py.typed"))
+    wanted |= {Path("saccade/py.typed"), Path("saccade/agents/report.html.jinja")}
     found = {
         path.relative_to(installed) for path in (installed / "saccade").rglob("*") if path.is_file()
     }

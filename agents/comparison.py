@@ -1,0 +1,197 @@
+"""A comparison in words and numbers: its tables, what they say of controls, Markdown and CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable
+from pathlib import Path
+
+from . import figures
+from .compare import OWN, Comparison, Group, Section, is_comparison
+from .errors import UserError
+from .evaluate import GLIMPSES, LEGEND, PIXELS, RETURN, SCANPATH, VALUES, Column, sentence
+from .pictures import replace_file
+from .runs import write_atomic
+from .tables import Table, interval_text
+
+MARK = "†"  # stands by what is shown more than glimpses
+CONTROLS = ("random", "centre", "fixed path")
+
+HOW_TO_READ = """\
+*error*: of one deterministic path a scene, on the checkpoint that was best on validation, with a
+95% interval: Student's t over seeds, and of one seed Wilson's over images. *random*: error of the
+same models on random fixations. *behind*: points of error that a control of the same models is
+behind the learned gaze."""
+
+COST = """\
+*parameters*: of the network. *multiply-adds*: of its matrix products and convolutions, an image.
+*ms*: the policy's time an image, on one thread of the machine and in the process that wrote this,
+100 images side by side. Neither counts the environment."""
+
+_FILES = ("compare.md", "compare.csv", "error-vs-pixels.png", "curves.png")
+
+
+def tables(section: Section) -> dict[str, Table]:
+    """A section's tables by title."""
+    agent: tuple[str, Callable[[Group], str]] = ("agent", _name)
+    results: list[tuple[str, Callable[[Group], str]]] = [
+        agent,
+        ("seeds", lambda group: str(len(group.seeds))),
+        ("error %", lambda group: interval_text(group.learned.error, 100)),
+        ("random", _random_error),
+        *map(_of_learned, (RETURN, GLIMPSES, VALUES, PIXELS)),
+    ]
+    found = {"Results": Table.of(results, section.groups)}
+    controlled = [group for group in section.groups if _controls(group)]
+    if controlled:
+        behind = [(f"{name} behind", _behind(name)) for name in CONTROLS]
+        found["Controls"] = Table.of([agent, *behind], controlled)
+    costs: list[tuple[str, Callable[[Group], str]]] = [
+        agent,
+        ("parameters", lambda group: f"{group.cost.parameters:,}"),
+        ("multiply-adds", lambda group: f"{group.cost.multiply_adds:,.0f}"),
+        ("ms", lambda group: f"{group.cost.milliseconds:.3f}"),
+    ]
+    found["Cost"] = Table.of(costs, section.groups)
+    found["Scanpaths"] = Table.of([agent, *map(_of_learned, SCANPATH)], section.groups)
+    return found
+
+
+def sentences(section: Section) -> list[str]:
+    """What is to be known of a section's rows: controls that do as well, advantages, ends."""
+    said = []
+    for group in section.groups:
+        ahead = []
+        for name in _controls(group):
+            behind = group.rows[name].behind
+            assert behind is not None
+            if behind.low > 0:
+                ahead.append(name)
+            else:
+                said.append(f"{group.label}: {sentence(name, behind)}")
+        if len(ahead) == len(CONTROLS):
+            said.append(f"{group.label}: the learned gaze is ahead of all three controls.")
+        if group.sees:
+            said.append(f"{MARK} {group.label}: **is shown {group.sees}** beside its glimpses.")
+        if stopped := [seed.run.path.name for seed in group.seeds if not seed.finished]:
+            said.append(f"{group.label}: training has not finished in {', '.join(stopped)}.")
+    return said
+
+
+def scope(comparison: Comparison, section: Section) -> str:
+    """How many scenes of which split."""
+    each = section.scenes // section.images
+    placed = f", {each} of each image" if each > 1 else ""
+    return f"{section.scenes} scenes of the {comparison.split} split{placed}."
+
+
+def markdown(comparison: Comparison) -> str:
+    """The whole comparison as a page."""
+    lines = [f"# Comparison on {comparison.split}", ""]
+    for section in comparison.sections:
+        lines += [f"## {section.title}", "", scope(comparison, section), ""]
+        for table in tables(section).values():
+            lines += [*table.lines(), ""]
+        if said := sentences(section):
+            lines += [*(f"- {line}" for line in said), ""]
+    lines += [HOW_TO_READ, "", LEGEND, "", COST]
+    return "\n".join(lines) + "\n"
+
+
+def comma_separated(comparison: Comparison) -> str:
+    """A line for each group and gaze, every number in full; nothing where there is none."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    measures = list(comparison.groups[0].learned.scanpath)
+    writer.writerow(
+        [
+            *("environment", "split", "scenes", "images", "agent", "gaze", "sees", "seeds"),
+            *("error", "error_low", "error_high", "behind", "behind_low", "behind_high"),
+            *("mean_return", "mean_return_low", "mean_return_high"),
+            *("glimpses", "sensor_values", *measures),
+            *("parameters", "multiply_adds", "milliseconds", "runs"),
+        ]
+    )
+    for section in comparison.sections:
+        for group in section.groups:
+            for gaze, row in group.rows.items():
+                numbers = [
+                    *(*row.error, *(row.behind or (None,) * 3), *row.reward),
+                    *(row.glimpses, row.sensor_values, *row.scanpath.values()),
+                    *(group.cost.parameters, group.cost.multiply_adds, group.cost.milliseconds),
+                ]
+                writer.writerow(
+                    [
+                        *(section.title, comparison.split, section.scenes, section.images),
+                        *(group.label, gaze, group.sees),
+                        " ".join(str(seed.config.seed) for seed in group.seeds),
+                        *("" if value is None or value != value else value for value in numbers),
+                        " ".join(seed.run.path.name for seed in group.seeds),
+                    ]
+                )
+    return text.getvalue()
+
+
+def write(comparison: Comparison, folder: Path) -> list[Path]:
+    """Write the page, the CSV and the figures; returns the files.
+
+    Replaces what an earlier comparison wrote, and nothing else: see `check_output`. Raises
+    MissingExtra, after the page and the CSV, where there is no matplotlib.
+    """
+    check_output(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    page, data, pixels, curves = (folder / name for name in _FILES)
+    write_atomic(page, f"{OWN}\n\n{markdown(comparison)}")
+    write_atomic(data, comma_separated(comparison))
+    files = [page, data]
+    for file, draw in ((pixels, figures.error_against_pixels), (curves, figures.learning_curves)):
+        picture = draw(comparison)
+        if picture is not None:
+            _keep(file, picture)
+            files.append(file)
+        else:
+            file.unlink(missing_ok=True)  # an earlier comparison's, which would not belong here
+    return files
+
+
+def check_output(folder: Path) -> None:
+    """UserError where the folder holds files of these names that no comparison wrote."""
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f"--output {folder}: not a folder")
+    there = [name for name in _FILES if (folder / name).exists()]
+    if there and not is_comparison(folder):
+        raise UserError(
+            f"--output {folder}: holds a {there[0]} that 'saccade compare' did not write; give"
+            " another folder"
+        )
+
+
+def _keep(file: Path, content: bytes) -> None:
+    replace_file(file, lambda target: target.write_bytes(content))
+
+
+def _name(group: Group) -> str:
+    return f"{group.label} {MARK}" if group.sees else group.label
+
+
+def _controls(group: Group) -> list[str]:
+    """The controls that a group was measured with."""
+    rows = group.rows
+    return [name for name in CONTROLS if name in rows and rows[name].behind is not None]
+
+
+def _of_learned(column: Column) -> tuple[str, Callable[[Group], str]]:
+    title, show = column
+    return title, lambda group: show(group.learned)
+
+
+def _random_error(group: Group) -> str:
+    return f"{100 * group.rows['random'].error.estimate:.2f}" if "random" in group.rows else "-"
+
+
+def _behind(name: str) -> Callable[[Group], str]:
+    def show(group: Group) -> str:
+        return interval_text(group.rows[name].behind, 100, "+") if name in group.rows else "-"
+
+    return show
