@@ -2,7 +2,8 @@
 
 The same trained model answers along four paths: its own, random fixations, the centre alone, and
 the fixed path, which is its own mean path over `validation`, replayed on every image. Where a
-control is not told apart from the learned gaze, the table says so.
+control is not told apart from the learned gaze, the table says so. Where an `env.gaze` moved the
+eye in training, that gaze stands in the learned one's place.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from . import gaze, scanpath, stats
 from .config import Config, load
 from .environments import make_env
 from .errors import UserError
+from .gazed import GazedVectorEnv
 from .learners import LEARNERS
 from .rollout import Episodes, rollout
 from .runs import RunFolder, write_atomic
@@ -33,7 +35,7 @@ LEARNED = "learned"
 @dataclass(frozen=True)
 class Row:
     """One policy's figures: intervals at 95%, shares in [0, 1]; `behind` is its error minus the
-    learned policy's, scene by scene (None for the learned policy itself)."""
+    first row's, scene by scene (None for the first row itself)."""
 
     name: str
     error: stats.Interval
@@ -64,8 +66,12 @@ class Evaluation:
         return self.rows[0]
 
     def sentences(self) -> list[str]:
-        """In words, for each control: the learned gaze is ahead, behind, or not told apart."""
-        return [_sentence(row) for row in self.rows if row.behind is not None]
+        """In words: what a gaze sees more, and whether it is ahead of each control."""
+        own = self.rows[0].name
+        return [
+            *_remarks(own),
+            *(_sentence(row, own) for row in self.rows if row.behind is not None),
+        ]
 
     def as_dict(self) -> dict[str, Any]:
         """For metrics.json."""
@@ -87,7 +93,7 @@ class Evaluation:
             f"{self.scenes} scenes{placed}, checkpoint `{self.checkpoint}`, one deterministic path"
             " a scene; 95% intervals.",
             "",
-            *_table(_RESULTS, self.rows),
+            *_table(_results(self.rows[0].name), self.rows),
             "",
             *(f"- {sentence}" for sentence in self.sentences()),
             "",
@@ -108,9 +114,12 @@ def evaluate(
     """Rows for a policy: learned, random, centre and fixed path, on the environments of `make`.
 
     `make(split)` gives a native vector environment with autoreset disabled, `placements` scenes an
-    image; it is closed here.
+    image; it is closed here. Where a gaze moves its eye, the first row is named after that, and
+    controls that look where it does are left out.
     """
     env = make(split)
+    gazed = isinstance(env, GazedVectorEnv)
+    own, bare = (env.name, env.env) if gazed else (LEARNED, env)
     core = env.unwrapped
     count, glimpses = int(core.split_length), int(core.glimpses)
     learned = rollout(policy, env)
@@ -127,9 +136,11 @@ def evaluate(
     }
     # Scenes of one image stand together in intervals: scene i shows image i modulo their number.
     images = learned.index % (count // placements) if placements > 1 else None
-    rows = [_row(LEARNED, learned, core, images)]
+    rows = [_row(own, learned, core, images)]
     for name, paths in controls.items():
-        seen = rollout(gaze.FixedPath(policy, env, paths), env)
+        if name == own or (gazed and (learned.fixations == paths).all()):
+            continue
+        seen = rollout(gaze.FixedPath(policy, bare, paths), bare)
         rows.append(_row(name, seen, core, images, against=learned))
     env.close()
     return tuple(rows)
@@ -212,13 +223,13 @@ def _row(
     )
 
 
-def _sentence(row: Row) -> str:
+def _sentence(row: Row, own: str) -> str:
     assert row.behind is not None
     points = row.behind.scaled(100)
     ends = f"{points.low:+.2f} to {points.high:+.2f}"
     if row.behind.low > 0:
         return (
-            f"The learned gaze is ahead of {_CALLED[row.name]} by {points.estimate:.2f} points"
+            f"The {own} gaze is ahead of {_CALLED[row.name]} by {points.estimate:.2f} points"
             f" of error ({ends})."
         )
     better = row.behind.high < 0
@@ -226,7 +237,7 @@ def _sentence(row: Row) -> str:
     if row.name == "random":
         verdict = "do better than" if better else "are not told apart from"
     return (
-        f"**{_CALLED[row.name].capitalize()} {verdict} the learned gaze here**: a difference of"
+        f"**{_CALLED[row.name].capitalize()} {verdict} the {own} gaze here**: a difference of"
         f" {points.estimate:+.2f} points of error ({ends})."
     )
 
@@ -236,6 +247,17 @@ _CALLED = {
     "centre": "the centre alone",
     "fixed path": "the fixed path",
 }
+
+# What a gaze may see that no policy does.
+_REMARKS = {"image": "sees the whole image before it looks", "box": "is told where the target is"}
+
+
+def _remarks(own: str) -> list[str]:
+    reveal = gaze.gaze_class(own).reveal if own in gaze.GAZES else ()
+    return [
+        f"The {own} gaze {_REMARKS[key]}; the classifier sees its glimpses alone." for key in reveal
+    ]
+
 
 Column = tuple[str, Callable[[Row], str]]
 
@@ -255,15 +277,18 @@ def _interval(interval: stats.Interval | None, factor: float = 1.0, sign: str = 
     return f"{estimate:{sign}.2f} ({low:{sign}.2f} to {high:{sign}.2f})"
 
 
-_RESULTS: list[Column] = [
-    ("gaze", lambda row: row.name),
-    ("error %", lambda row: _interval(row.error, 100)),
-    ("behind learned", lambda row: _interval(row.behind, 100, "+")),
-    ("mean return", lambda row: f"{row.reward.estimate:.4f}"),
-    ("glimpses", lambda row: f"{row.glimpses:.2f}"),
-    ("sensor values", lambda row: f"{row.sensor_values:.0f}"),
-    ("distinct pixels", lambda row: f"{row.scanpath['distinct_pixels']:.0f}"),
-]
+def _results(own: str) -> list[Column]:
+    """The columns of results where the first row is `own`."""
+    return [
+        ("gaze", lambda row: row.name),
+        ("error %", lambda row: _interval(row.error, 100)),
+        (f"behind {own}", lambda row: _interval(row.behind, 100, "+")),
+        ("mean return", lambda row: f"{row.reward.estimate:.4f}"),
+        ("glimpses", lambda row: f"{row.glimpses:.2f}"),
+        ("sensor values", lambda row: f"{row.sensor_values:.0f}"),
+        ("distinct pixels", lambda row: f"{row.scanpath['distinct_pixels']:.0f}"),
+    ]
+
 
 _SCANPATH: list[Column] = [
     ("gaze", lambda row: row.name),
