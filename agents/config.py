@@ -1,6 +1,6 @@
 """Configs: what a run was asked for, read from YAML, dotted overrides on top, every key checked.
 
-    env:    {id: saccade/TranslatedDigits-v0, glimpses: 6, ...}   keywords of the environment
+    env:    {id: saccade/TranslatedDigits-v0, glimpses: 6, ...}   keywords of the environment, gaze
     agent:  {name: ram, learning_rate: 1e-3, ...}                 keywords of the learner
     train:  {total_timesteps: 2_000_000, ...}                     fields of TrainConfig
     seed: 0
@@ -19,13 +19,14 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import gymnasium
 import yaml
 
 from ..envs.registration import keywords
 from .errors import UserError, did_you_mean
+from .gaze import GAZES
 from .learners import LEARNERS
 from .schema import Checker, Parameter, parameters_of, settable
 
@@ -68,10 +69,11 @@ _LEAST = dict(
 
 @dataclass(frozen=True)
 class EnvConfig:
-    """An environment id and the keywords that it is made with."""
+    """An environment id, the keywords that it is made with, and the gaze that moves its eye."""
 
     id: str
     keywords: Mapping[str, Any] = field(default_factory=dict)
+    gaze: str | None = None  # a name in GAZES; None leaves the eye to the agent
 
 
 @dataclass(frozen=True)
@@ -97,7 +99,7 @@ class Config:
         """The config as YAML shows it."""
         return {
             "name": self.name,
-            "env": {"id": self.env.id, **self.env.keywords},
+            "env": {"id": self.env.id, "gaze": self.env.gaze, **self.env.keywords},
             "agent": {"name": self.agent.name, **self.agent.keywords},
             "train": dataclasses.asdict(self.train),
             "seed": self.seed,
@@ -179,10 +181,18 @@ def resolve(
     learner = LEARNERS[agent]
     if "action" not in parts["env"]:
         parts["env"]["action"] = learner.action
-    env_keywords = check.part("env", parts["env"], env_parameters(env_id))
+    gaze = {"gaze": Parameter(Literal[tuple(GAZES)] | None, None)}
+    env_keywords = check.part("env", parts["env"], env_parameters(env_id) | gaze)
     agent_keywords = check.part(
         "agent", parts["agent"], settable(learner.parameters(), learner.own)
     )
+    gaze_name = env_keywords.pop("gaze")
+    if gaze_name and agent_keywords.get("location_weight") != 0:
+        check.fail(
+            "env.gaze",
+            f"'env.gaze' {gaze_name!r} moves the eye, so that an agent must not learn where to "
+            "look: take agent.name ram and agent.location_weight 0",
+        )
     train = check.part("train", parts["train"], parameters_of(TrainConfig))
     scalars = {key: document[key] for key in _SCALARS if key in document}
     fields = {"name": Parameter(str, "run"), "seed": Parameter(int, 0)}
@@ -191,7 +201,7 @@ def resolve(
         check.fail("seed", "'seed' must be at least 0")
     try:
         return Config(
-            EnvConfig(env_id, env_keywords),
+            EnvConfig(env_id, env_keywords, gaze_name),
             AgentConfig(agent, agent_keywords),
             TrainConfig(**train),
             **scalars,

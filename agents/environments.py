@@ -9,23 +9,26 @@ from gymnasium.vector import AutoresetMode
 
 from .config import Config
 from .errors import UserError
+from .gaze import gaze_class
+from .gazed import GazedVectorEnv
 
 EVALUATION_LANES = 500
 
 
 def make_env(config: Config, split: str, **keywords: Any) -> Any:
-    """A native vector environment of the config's id and keywords.
+    """A native vector environment of the config's id and keywords, its eye moved by `env.gaze`.
 
     `keywords` come on top (num_envs, paths, placements, autoreset_mode, ...). What the environment
     refuses becomes a UserError of one line.
     """
     defaults = {"num_envs": EVALUATION_LANES, "autoreset_mode": AutoresetMode.DISABLED}
+    keywords = {**defaults, **config.env.keywords, **keywords}
+    gaze = config.env.gaze
+    shown = tuple(keywords.get("reveal") or ())
+    if gaze:
+        keywords["reveal"] = tuple(dict.fromkeys((*shown, *gaze_class(gaze).reveal)))
     try:
-        return gymnasium.make_vec(
-            config.env.id,
-            split=split,
-            vector_kwargs=None,
-            **{**defaults, **config.env.keywords, **keywords},
-        )
+        env = gymnasium.make_vec(config.env.id, split=split, vector_kwargs=None, **keywords)
+        return GazedVectorEnv(env, gaze, keep=shown) if gaze else env
     except (ValueError, TypeError, OSError, gymnasium.error.Error) as error:
         raise UserError(f"{config.env.id}: {error}") from error

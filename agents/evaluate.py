@@ -2,7 +2,8 @@
 
 The same trained model answers along four paths: its own, random fixations, the centre alone, and
 the fixed path, which is its own mean path over `validation`, replayed on every image. Where a
-control is not told apart from the learned gaze, the table says so.
+control is not told apart from the learned gaze, the table says so. Where an `env.gaze` moved the
+eye in training, that gaze stands in the learned one's place.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from . import gaze, scanpath, stats
 from .config import Config, load_resolved
 from .environments import make_env
 from .errors import UserError
+from .gazed import GazedVectorEnv
 from .learners import LEARNERS
 from .rollout import Episodes, rollout
 from .runs import RunFolder, write_atomic
@@ -34,7 +36,7 @@ LEARNED = "learned"
 @dataclass(frozen=True)
 class Row:
     """One policy's figures: intervals at 95%, shares in [0, 1]; `behind` is its error minus the
-    learned policy's, scene by scene (None for the learned policy itself)."""
+    first row's, scene by scene (None for the first row itself)."""
 
     name: str
     error: stats.Interval
@@ -79,8 +81,12 @@ class Evaluation:
         return self.rows[0]
 
     def sentences(self) -> list[str]:
-        """In words, for each control: the learned gaze is ahead, behind, or not told apart."""
-        return [sentence(row.name, row.behind) for row in self.rows if row.behind is not None]
+        """In words: what a gaze sees more, and whether it is ahead of each control."""
+        own = self.rows[0].name
+        return [
+            *_remarks(own),
+            *(sentence(r.name, r.behind, own) for r in self.rows if r.behind is not None),
+        ]
 
     def as_dict(self) -> dict[str, Any]:
         """For metrics.json."""
@@ -102,11 +108,11 @@ class Evaluation:
             f"{self.scenes} scenes{placed}, checkpoint `{self.checkpoint}`, one deterministic path"
             " a scene; 95% intervals.",
             "",
-            *Table.of(_RESULTS, self.rows).lines(),
+            *Table.of(_results(self.rows[0].name), self.rows).lines(),
             "",
             *(f"- {sentence}" for sentence in self.sentences()),
             "",
-            *Table.of([_RESULTS[0], VALUES, *SCANPATH], self.rows).lines(),
+            *Table.of([GAZE, VALUES, *SCANPATH], self.rows).lines(),
             "",
             LEGEND,
             "",
@@ -125,9 +131,12 @@ def evaluate(
     """Rows for a policy: learned, random, centre and fixed path, on the environments of `make`.
 
     `make(split)` gives a native vector environment with autoreset disabled, `placements` scenes an
-    image; it is closed here.
+    image; it is closed here. Where a gaze moves its eye, the first row is named after that, and
+    controls that look where it does are left out.
     """
     env = make(split)
+    gazed = isinstance(env, GazedVectorEnv)
+    own, bare = (env.name, env.env) if gazed else (LEARNED, env)
     core = env.unwrapped
     count, glimpses = int(core.split_length), int(core.glimpses)
     learned = rollout(policy, env)
@@ -144,9 +153,11 @@ def evaluate(
     }
     # Scenes of one image stand together in intervals: scene i shows image i modulo their number.
     images = learned.index % (count // placements) if placements > 1 else None
-    rows = [_row(LEARNED, learned, core, images)]
+    rows = [_row(own, learned, core, images)]
     for name, paths in controls.items():
-        seen = rollout(gaze.FixedPath(policy, env, paths), env)
+        if name == own or (gazed and (learned.fixations == paths).all()):
+            continue
+        seen = rollout(gaze.FixedPath(policy, bare, paths), bare)
         rows.append(_row(name, seen, core, images, against=learned))
     env.close()
     return tuple(rows)
@@ -229,13 +240,13 @@ def _row(
     )
 
 
-def sentence(control: str, behind: stats.Interval) -> str:
-    """Whether the learned gaze is ahead of a control, which is `behind` it by a share of error."""
+def sentence(control: str, behind: stats.Interval, own: str = LEARNED) -> str:
+    """Whether the `own` gaze is ahead of a control, which is `behind` it by a share of error."""
     points = behind.scaled(100)
     ends = f"{points.low:+.2f} to {points.high:+.2f}"
     if behind.low > 0:
         return (
-            f"The learned gaze is ahead of {_CALLED[control]} by {points.estimate:.2f} points"
+            f"The {own} gaze is ahead of {_CALLED[control]} by {points.estimate:.2f} points"
             f" of error ({ends})."
         )
     better = behind.high < 0
@@ -243,7 +254,7 @@ def sentence(control: str, behind: stats.Interval) -> str:
     if control == "random":
         verdict = "do better than" if better else "are not told apart from"
     return (
-        f"**{_CALLED[control].capitalize()} {verdict} the learned gaze here**: a difference of"
+        f"**{_CALLED[control].capitalize()} {verdict} the {own} gaze here**: a difference of"
         f" {points.estimate:+.2f} points of error ({ends})."
     )
 
@@ -253,6 +264,17 @@ _CALLED = {
     "centre": "the centre alone",
     "fixed path": "the fixed path",
 }
+
+# What a gaze may see that no policy does.
+_REMARKS = {"image": "sees the whole image before it looks", "box": "is told where the target is"}
+
+
+def _remarks(own: str) -> list[str]:
+    reveal = gaze.gaze_class(own).reveal if own in gaze.GAZES else ()
+    return [
+        f"The {own} gaze {_REMARKS[key]}; the classifier sees its glimpses alone." for key in reveal
+    ]
+
 
 Column = tuple[str, Callable[[Row], str]]
 
@@ -265,19 +287,24 @@ def _plain(name: str) -> Callable[[Row], str]:
     return lambda row: "-" if np.isnan(row.scanpath[name]) else f"{row.scanpath[name]:.2f}"
 
 
+GAZE: Column = ("gaze", lambda row: row.name)
 RETURN: Column = ("return", lambda row: f"{row.reward.estimate:.4f}")
 GLIMPSES: Column = ("glimpses", lambda row: f"{row.glimpses:.2f}")
 VALUES: Column = ("values", lambda row: f"{row.sensor_values:.0f}")
 PIXELS: Column = ("pixels", lambda row: f"{row.scanpath['distinct_pixels']:.0f}")
 
-_RESULTS: list[Column] = [
-    ("gaze", lambda row: row.name),
-    ("error %", lambda row: interval_text(row.error, 100)),
-    ("behind learned", lambda row: interval_text(row.behind, 100, "+")),
-    RETURN,
-    GLIMPSES,
-    PIXELS,
-]
+
+def _results(own: str) -> list[Column]:
+    """The columns of results where the first row is `own`."""
+    return [
+        GAZE,
+        ("error %", lambda row: interval_text(row.error, 100)),
+        (f"behind {own}", lambda row: interval_text(row.behind, 100, "+")),
+        RETURN,
+        GLIMPSES,
+        PIXELS,
+    ]
+
 
 SCANPATH: list[Column] = [
     ("on target", _share("on_target")),

@@ -47,7 +47,7 @@ def rollout(
 ) -> Episodes:
     """One episode for each scene of `indices`; without it, for every scene of the split.
 
-    A policy with `start(indices) -> (n, 2)` says where the first glimpse goes; else
+    A policy with `start(indices)` may say where the first glimpse goes, (2,) or (n, 2); else
     `first_fixation` (2,) does; else the environment. A lane whose episode ends is given the next
     scene at once, so that episodes may differ in length. Raises ValueError for scenes that the
     split does not have.
@@ -79,10 +79,10 @@ def rollout(
             options: dict[str, Any] = {"index": shown}
             if not ended.all():
                 options["reset_mask"] = ended.copy()
-            if start is not None:
-                options["fixation"] = start(shown)
-            elif first_fixation is not None:
-                options["fixation"] = np.asarray(first_fixation, np.float32)
+            first = None if start is None else start(shown)
+            first = first_fixation if first is None else first
+            if first is not None:
+                options["fixation"] = np.asarray(first, np.float32)
             observation, info = env.reset(options=options)
             began = free[: len(fresh)]
             episodes.label[fresh] = info["label"][began]

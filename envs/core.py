@@ -164,7 +164,7 @@ class GlimpseVectorEnv(VectorEnv):
         self._begun = False  # whether reset() has been called
         self._every = np.ones(n, np.bool_)
         self._silent = np.full(n, -1)
-        self._key = np.zeros(n, np.uint64)  # where a lane's draws come from
+        self.key = np.zeros(n, np.uint64)  # where a lane's draws come from, anew each episode
         self._seen = np.zeros(n, np.int64)  # glimpses seen, 1 to T
         self._ended = np.zeros(n, np.bool_)  # lanes that wait for a reset
         steps = np.arange(self.glimpses + 1) / self.glimpses
@@ -322,7 +322,7 @@ class GlimpseVectorEnv(VectorEnv):
         answer = self._silent.copy()
         lanes = answered.nonzero()[0]
         if lanes.size:
-            answer[lanes] = self._action.answer(batch, lanes, self._key[lanes])
+            answer[lanes] = self._action.answer(batch, lanes, self.key[lanes])
         turn = Turn(
             answered=answered,
             answer=answer,
@@ -362,7 +362,7 @@ class GlimpseVectorEnv(VectorEnv):
         self._index[lanes] = chosen
         self._label[lanes] = self._labels[image]
         self._box[lanes] = box
-        self._key[lanes] = lane_key
+        self.key[lanes] = lane_key
         self._seen[lanes] = 1
         self._ended = self._ended.copy()
         self._ended[lanes] = False

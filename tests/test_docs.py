@@ -8,6 +8,7 @@ from pathlib import Path
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from saccade.agents.config import resolve
+from saccade.agents.gaze import GAZES
 from saccade.agents.train import train
 
 DOCS = Path(__file__).parent.parent / "docs"
@@ -26,3 +27,8 @@ def test_every_curve_is_explained_and_every_explanation_has_a_curve(tmp_path):
     events = EventAccumulator(str(run.path)).Reload()
     texts = {name.removesuffix("/text_summary") for name in events.Tags()["tensors"]}
     assert set(events.Tags()["scalars"]) | set(events.Tags()["images"]) | texts == explained
+
+
+def test_every_gaze_is_explained():
+    explained = re.findall(r"^\| `(\w+)` \|", (DOCS / "gaze.md").read_text(), re.MULTILINE)
+    assert explained == [*GAZES, "null"]

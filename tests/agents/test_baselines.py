@@ -181,7 +181,7 @@ def test_a_masked_policy_looks_before_it_answers():
         allowed = env.unwrapped.action_masks()
         action, _ = learner.predict(observation)
         assert allowed[np.arange(8), action].all()
-        observation, _, ended, *_ = env.step(np.minimum(action, 8))
+        observation, *_ = env.step(np.minimum(action, 8))
     single = {name: values[0] for name, values in env.reset(seed=0)[0].items()}
     assert 0 <= int(learner.predict(single)[0]) < 9
 

@@ -123,6 +123,98 @@ def test_what_cannot_be_followed_is_refused():
         gaze.FixedPath(Same(env), env, np.zeros((4, 3)))
     with pytest.raises(ValueError, match="3 fixations, the environment 4"):
         gaze.FixedPath(Same(env), env, gaze.center_path(3))
+
+
+# ------------------------------------------------------------------ gazes
+
+
+def look(name, env, observation):
+    return gaze.gaze_class(name)(env).look(gaze.see(env, observation))[0]
+
+
+def path_of(name, env, scenes=SCENES):
+    return rollout(gaze.Follow(Same(env), env, gaze.gaze_class(name)(env)), env, scenes).fixations
+
+
+@pytest.mark.parametrize("name", gaze.GAZES)
+@pytest.mark.parametrize("mode", ["dict", "box", "grid", "discrete"])
+def test_every_gaze_drives_every_action_mode(name, mode):
+    env = make(mode, reveal=("image", "box"))
+    seen = rollout(gaze.Follow(Same(env), env, gaze.gaze_class(name)(env)), env, SCENES)
+    assert (seen.length == 4).all() and (seen.answer == 3).all()
+    assert np.abs(seen.fixations).max() <= 1
+
+
+@pytest.mark.parametrize("name", gaze.GAZES)
+def test_a_scene_is_looked_at_alike_in_any_lane(name):
+    env = make(reveal=("image", "box"))
+    turned = path_of(name, env, SCENES[::-1])[::-1]
+    np.testing.assert_array_equal(path_of(name, env), turned)
+
+
+@pytest.mark.parametrize("name", gaze.GAZES)
+def test_every_gaze_drives_a_single_environment(name):
+    env = gymnasium.make("saccade/Digits-v0", action="fixation", reveal=("image", "box"),
+                         answerer=lambda observation, start: np.zeros((1, 10)))  # fmt: skip
+
+    class Nothing:
+        def predict(self, observation, state=None, episode_start=None, deterministic=False):
+            return np.zeros(2, np.float32), None
+
+    policy = gaze.Follow(Nothing(), env, gaze.gaze_class(name)(env))
     observation, _ = env.reset(seed=0)
-    with pytest.raises(RuntimeError, match="start"):
-        gaze.FixedPath(Same(env), env, gaze.random_paths(9, 4)).predict(observation)
+    state, done = None, False
+    while not done:
+        action, state = policy.predict(observation, state)
+        observation, _, done, _, _ = env.step(action)
+        if not done:
+            np.testing.assert_allclose(observation["fixation"], action)
+
+
+def test_random_looks_are_uniform_and_differ_between_glimpses_lanes_and_episodes():
+    env = gymnasium.make_vec("saccade/Digits-v0", num_envs=512, paths=4)
+    drawn = []
+    for seed in (0, 0, 1):
+        observation, _ = env.reset(seed=seed)
+        first = look("random", env, observation)
+        observation, *_ = env.step(env.action_space.sample())
+        drawn.append(np.stack([first, look("random", env, observation)], axis=1))
+    np.testing.assert_array_equal(drawn[0], drawn[1])
+    places = np.concatenate([drawn[0], drawn[2]]).reshape(-1, 2)
+    assert len(np.unique(places, axis=0)) == len(places) == 2 * 2 * 512
+    assert np.abs(places.mean(0)).max() < 0.06 and np.abs(places.var(0) - 1 / 3).max() < 0.03
+
+
+@pytest.mark.parametrize(
+    ("glimpses", "shape", "rows"),
+    [(6, (60, 60), [3, 3]), (8, (100, 100), [3, 3, 2]), (1, (28, 28), [1]), (4, (10, 90), [4]),
+     (4, (90, 10), [1, 1, 1, 1])],
+)  # fmt: skip
+def test_a_raster_is_a_serpentine_of_even_rows(glimpses, shape, rows):
+    path = gaze.raster_path(glimpses, *shape)
+    heights, counts = np.unique(path[:, 1], return_counts=True)
+    assert counts.tolist() == rows and (np.diff(path[:, 1]) >= 0).all()
+    np.testing.assert_allclose(heights, -heights[::-1], atol=1e-6)
+    for number, y in enumerate(heights):
+        x = path[path[:, 1] == y, 0]
+        assert (np.diff(x) * (-1) ** number > 0).all()
+        np.testing.assert_allclose(np.sort(x), -np.sort(x)[::-1], atol=1e-6)
+
+
+def test_the_oracle_looks_at_the_targets_centre_and_stays_on_it():
+    env = gymnasium.make_vec(
+        "saccade/ClutteredDigits-v0", num_envs=64, split="validation", reveal=("box",), glimpses=12,
+        action="dict", autoreset_mode=AutoresetMode.DISABLED,
+    )  # fmt: skip
+    seen = rollout(gaze.Follow(Same(env), env, gaze.gaze_class("oracle")(env)), env, range(64))
+    pixels = (seen.fixations[:, 1:] + 1) / 2 * 59
+    middle = (seen.box[:, :2] + seen.box[:, 2:]) / 2
+    np.testing.assert_allclose(pixels[:, 0], middle, atol=1e-4)
+    inside = (pixels >= seen.box[:, None, :2]) & (pixels < seen.box[:, None, 2:])
+    assert inside.all()
+    assert len(np.unique(np.round(pixels[0], 3), axis=0)) == 9  # nine places, then anew
+
+
+def test_an_unknown_gaze_is_named():
+    with pytest.raises(ValueError, match="gaze='saliencey': choose from random, center"):
+        gaze.gaze_class("saliencey")
