@@ -1,7 +1,7 @@
 """RLlib's PPO on a native vector environment.
 
     pip install 'saccade[rllib]'
-    python -m saccade.agents.examples.rllib_ppo --iterations 20
+    python -m saccade.agents.examples.rllib_ppo
 
 RLlib (its new API stack) makes environments by id. `gym_env_vectorize_mode="vector_entry_point"`
 has it take the native vector environment; its default steps single ones in turns, which works too.
@@ -52,7 +52,7 @@ def configure(env_id: str, lanes: int, seed: int, num_env_runners: int = 0) -> P
 
 
 def train(
-    iterations: int = 20, env_id: str = "saccade/Digits-v0", lanes: int = 128, seed: int = 0
+    iterations: int = 100, env_id: str = "saccade/Digits-v0", lanes: int = 128, seed: int = 0
 ) -> float:
     """Train and return the mean return of the last iteration's episodes.
 

@@ -3,9 +3,10 @@
     pip install 'saccade[torchrl]'
     python -m saccade.agents.examples.torchrl_ppo --total_timesteps 200000
 
-`GymWrapper` takes the native environment with autoreset disabled (TorchRL's advice; same-step works
-too, next-step it refuses) and resets lanes by their mask. `GymEnv(id, action=...)` makes a single
-environment of any action mode, `GymEnv(id, num_envs=4, action=...)` one in each of 4 processes.
+`GymWrapper` takes the native environment with autoreset disabled and resets lanes by their mask.
+(Next-step it refuses; same-step it takes, but then shows zeros for the last observation of an
+episode where observations are dictionaries.) `GymEnv(id, action=...)` makes a single environment,
+`GymEnv(id, num_envs=4, action=...)` one in each of 4 processes.
 The policy has no memory: it looks at a cell, or answers from what it sees now and ends the episode.
 """
 
