@@ -70,6 +70,7 @@ class GlimpseVectorEnv(VectorEnv):
 
     Raises:
         ValueError: an argument out of range, named in one line.
+        TypeError: an unexpected keyword argument.
     """
 
     metadata: dict[str, Any] = {  # noqa: RUF012 (Gymnasium's interface)

@@ -34,7 +34,7 @@ def check_options(options: Iterable[str], kinds: Iterable[type], owner: Callable
         owner: what they were given to; a wrong one may have meant a keyword of its own.
 
     Raises:
-        ValueError: an option that no part has.
+        TypeError: an option that no part has, in Python's own words: others' code reads them.
     """
     kinds = list(kinds)
     fields = [name for kind in kinds for name in _fields(kind)]
@@ -44,7 +44,7 @@ def check_options(options: Iterable[str], kinds: Iterable[type], owner: Callable
         if name not in fields:
             names = " or ".join(kind.__name__ for kind in kinds)
             hint = suggest(name, [*fields, *own])
-            raise ValueError(f"unknown keyword {name!r} with {names}: {hint}")
+            raise TypeError(f"unexpected keyword argument {name!r} with {names}: {hint}")
 
 
 def build(part: str | P, kind: type[P], options: Mapping[str, Any]) -> P:

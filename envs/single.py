@@ -13,6 +13,9 @@ from numpy.typing import NDArray
 from .actions import as_array
 from .core import GlimpseVectorEnv
 
+# What others' code takes for the mark of a vector environment.
+_OF_MANY = ("num_envs", "autoreset_mode", "single_action_space", "single_observation_space")
+
 
 class GlimpseEnv(gym.Env):
     """Look at an image through a glimpse sensor, step by step, and name what it shows.
@@ -137,7 +140,7 @@ class GlimpseEnv(gym.Env):
 
     def __getattr__(self, name: str) -> Any:
         """What the vector environment tells about itself: `glimpses`, `classes`, `sensor`, ..."""
-        if name.startswith("_") or name == "core":
+        if name.startswith("_") or name == "core" or name in _OF_MANY:
             raise AttributeError(name)
         return getattr(self.core, name)
 

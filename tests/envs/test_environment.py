@@ -377,3 +377,10 @@ def test_what_a_user_passed_may_change_and_the_data_do_not():
     assert data.splits["train"].images.max() == 0 and data.splits["train"].labels.max() == 2
     again = pickle.loads(pickle.dumps(data))
     assert not again.splits["train"].images.flags.writeable
+
+
+def test_a_single_environment_has_no_mark_of_a_vector_environment():
+    env = gym.make(ID).unwrapped  # others' code asks for these to tell which it is
+    for name in ("num_envs", "autoreset_mode", "single_action_space", "single_observation_space"):
+        assert not hasattr(env, name), name
+    assert env.glimpses == 6 and env.num_classes == 10

@@ -83,11 +83,8 @@ def test_a_rounding_error_is_no_bad_action():
         ({"first_fixation": "left"}, "first_fixation='left'"),
         ({"source": "mnits"}, "mnits"),
         ({"canvas": 20}, "canvas=20"),
-        ({"glimpse": 4}, "'glimpse'.*did you mean 'glimpses'"),
-        ({"scene": "cluttered", "pices": 4}, "did you mean 'pieces'"),
         ({"scene": "cluterred"}, "did you mean 'cluttered'"),
         ({"task": "clasify"}, "did you mean 'classify'"),
-        ({"glimpse_cots": 0.1}, "did you mean 'glimpse_cost'"),
         ({"render_mode": "ansi"}, "render_mode"),
     ],
 )
@@ -96,6 +93,26 @@ def test_a_bad_keyword_is_named_in_one_line(keywords, message):
     split = {} if "source" not in keywords or "split" in keywords else {"split": "test"}
     with pytest.raises(ValueError, match=message) as caught:
         gym.make(ID, **keywords, **split)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("lanes", [None, 2])
+@pytest.mark.parametrize(
+    ("keywords", "message"),
+    [
+        ({"glimpse": 4}, "'glimpse'.*did you mean 'glimpses'"),
+        ({"scene": "cluttered", "pices": 4}, "did you mean 'pieces'"),
+        ({"glimpse_cots": 0.1}, "did you mean 'glimpse_cost'"),
+        (
+            {"frameskip": 1},
+            "unexpected keyword argument 'frameskip'",
+        ),  # TorchRL's try, word by word
+    ],
+)
+@pytest.mark.filterwarnings("ignore")
+def test_an_unknown_keyword_is_pythons_own_error(lanes, keywords, message):
+    with pytest.raises(TypeError, match=message) as caught:
+        gym.make_vec(ID, lanes, **keywords) if lanes else gym.make(ID, **keywords)
     assert "\n" not in str(caught.value)
 
 

@@ -1,0 +1,1 @@
+"""How the environments are used from elsewhere: one file each, to be read and taken apart."""
