@@ -43,7 +43,8 @@ def settable(
             continue
         kind = _plain_type(parameter.annotation)
         if kind is not None:
-            found[name] = Parameter(kind, parameter.default)
+            whole = kind is float and isinstance(parameter.default, int)
+            found[name] = Parameter(kind, float(parameter.default) if whole else parameter.default)
     return found
 
 
