@@ -16,9 +16,10 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
+from gymnasium import spaces
 from numpy.typing import NDArray
-from stable_baselines3.common.callbacks import BaseCallback
-from stable_baselines3.common.logger import KVWriter, Logger
+from stable_baselines3.common.callbacks import BaseCallback, CallbackList
+from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.utils import set_random_seed
 from stable_baselines3.common.vec_env import VecEnv, VecMonitor
 
@@ -26,12 +27,13 @@ from ..envs.actions import ACTIONS
 from ..ram import checkpoint
 from ..ram.callbacks import Callback, Callbacks, Metrics
 from ..ram.checkpoint import CheckpointError
+from .between import BetweenUpdates, Measured
 from .interface import Interface
 from .rollout import rollout
 from .sb3 import GlimpseExtractor, NativeVecEnv
 
 _KIND, _VERSION = "saccade.agents.Baseline", 1
-_KEYS = {"algorithm", "hyperparameters", "interface", "parameters", "variables"}
+_KEYS = {"algorithm", "hyperparameters", "interface", "parameters", "variables", "beside"}
 _KEYS |= {"num_timesteps", "total_timesteps", "walk", "callbacks"}
 
 # What a run decides itself of an algorithm's keywords.
@@ -94,7 +96,7 @@ class Baseline:
             num_envs = env.num_envs
         self._check_action(self.interface.action_mode)
         if self._core is not None:
-            self.env = VecMonitor(NativeVecEnv(env))
+            self.env = VecMonitor(self._lanes(NativeVecEnv(env)))
         given = {"num_envs": num_envs, "schedule": schedule, "log_interval": log_interval}
         self.hyperparameters = {**given, "seed": seed, **options}
         self.device = torch.device(device)
@@ -121,10 +123,14 @@ class Baseline:
     @classmethod
     def parameters(cls) -> dict[str, inspect.Parameter]:
         """Every keyword, the algorithm's own among them."""
-        own = inspect.signature(cls.__init__, eval_str=True).parameters
-        found = {name: p for name, p in own.items() if p.kind is p.KEYWORD_ONLY}
         algorithm = inspect.signature(cls.load_algorithm().__init__, eval_str=True).parameters
-        return {**{name: p for name, p in algorithm.items() if name not in _OWN}, **found}
+        found = {name: p for name, p in algorithm.items() if name not in _OWN}
+        for kind in reversed(cls.__mro__):
+            if kind is object:
+                continue
+            own = inspect.signature(kind, eval_str=True).parameters
+            found |= {name: p for name, p in own.items() if p.kind is p.KEYWORD_ONLY}
+        return found
 
     def _check_action(self, mode: str) -> None:
         if mode not in self.actions:
@@ -133,10 +139,23 @@ class Baseline:
                 f"{type(self).__name__} acts by {wanted}, not {mode!r}: set env.action"
             )
 
+    def _lanes(self, env: NativeVecEnv) -> VecEnv:
+        """The environment as the algorithm meets it."""
+        return env
+
+    def _spaces(self) -> tuple[spaces.Space, spaces.Space]:
+        """What the algorithm observes and does there."""
+        return self.interface.observation, self.interface.action
+
+    def _beside(self) -> list[BaseCallback]:
+        """What else SB3 is to call while it learns."""
+        return []
+
     def _build(self, options: dict[str, Any], schedule: str, seed: int, lanes: int) -> Any:
         algorithm = self.load_algorithm()
         policy_kwargs = copy.deepcopy(options.pop("policy_kwargs", None) or {})
-        policy_kwargs.setdefault("features_extractor_class", GlimpseExtractor)
+        if isinstance(self._spaces()[0], spaces.Dict):
+            policy_kwargs.setdefault("features_extractor_class", GlimpseExtractor)
         if isinstance(activation := policy_kwargs.get("activation_fn"), str):
             if not hasattr(torch.nn, activation):
                 raise ValueError(f"activation_fn={activation!r}: torch.nn has no such class")
@@ -157,8 +176,7 @@ class Baseline:
             **options,
         )
         if self.env is None:
-            model.observation_space = self.interface.observation
-            model.action_space = self.interface.action
+            model.observation_space, model.action_space = self._spaces()
             model.n_envs = lanes
         model._setup_model()
         return model
@@ -188,7 +206,7 @@ class Baseline:
         self.total_timesteps = total_timesteps
         self._callbacks = Callbacks(callback)
         self._callbacks.restore(self._callback_states)
-        measured = _Measured()
+        measured = Measured()
         self.model.set_logger(Logger(folder=None, output_formats=[measured]))
         self._callbacks.on_start(self, {})
         try:
@@ -197,7 +215,7 @@ class Baseline:
             self.between_updates = False
             self.model.learn(
                 total_timesteps - self.num_timesteps,
-                callback=_BetweenUpdates(self, measured),
+                callback=CallbackList([BetweenUpdates(self, measured), *self._beside()]),
                 log_interval=1,
                 reset_num_timesteps=self.num_timesteps == 0,
             )
@@ -216,7 +234,7 @@ class Baseline:
             self._callback_states = self._callbacks.state()
         return self
 
-    def advance(self, measured: _Measured) -> bool:
+    def advance(self, measured: Measured) -> bool:
         """Take note of the updates made, and let the callbacks act; False: they want no more."""
         self.num_timesteps = self.model.num_timesteps
         self.between_updates = True
@@ -298,12 +316,20 @@ class Baseline:
             "interface": self.interface.to_plain(),
             "parameters": self.model.get_parameters(),
             "variables": {name: getattr(self.model, name).detach() for name in variables},
+            "beside": self._keep(),
             "num_timesteps": self.num_timesteps,
             "total_timesteps": self.total_timesteps,
             "walk": self._core.walk_state() if self._core is not None else self._walk,
             "callbacks": self._callbacks.state() or self._callback_states,
         }
         checkpoint.write(path, content)
+
+    def _keep(self) -> dict[str, Any]:
+        """What a checkpoint must hold beside SB3's own: plain values, arrays and tensors."""
+        return {}
+
+    def _take(self, kept: Mapping[str, Any]) -> None:
+        """Take up what `_keep` returned."""
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], env: Any = None, device: str = "cpu") -> Baseline:
@@ -326,6 +352,7 @@ class Baseline:
             learner.model.set_parameters(content["parameters"], device=device)
             for name, value in content["variables"].items():
                 getattr(learner.model, name).data.copy_(value)
+            learner._take(content["beside"])
         except CheckpointError:
             raise
         except (TypeError, ValueError, KeyError, AttributeError, RuntimeError) as error:
@@ -335,54 +362,6 @@ class Baseline:
         learner._walk = content["walk"]
         learner._callback_states = content["callbacks"]
         return learner
-
-
-class _Measured(KVWriter):
-    """Keeps what SB3 logs until the run's callbacks ask for it."""
-
-    def __init__(self) -> None:
-        self.values: Metrics = {}
-        self._taken = 0
-
-    def write(
-        self,
-        key_values: dict[str, Any],
-        key_excluded: dict[str, tuple[str, ...]],
-        step: int = 0,
-    ) -> None:
-        """SB3's numbers, those that it keeps out of TensorBoard left out."""
-        for name, value in key_values.items():
-            if "tensorboard" not in key_excluded.get(name, ()) and np.isscalar(value):
-                self.values[name] = float(value)  # type: ignore[arg-type]
-
-    def close(self) -> None:
-        """Nothing is open."""
-
-    def take(self, timesteps: int, interval: int, last: bool) -> Metrics:
-        """All values, once in `interval` timesteps and at the end; else nothing."""
-        if not self.values or (timesteps - self._taken < interval and not last):
-            return {}
-        self._taken = timesteps
-        values, self.values = self.values, {}
-        return values
-
-
-class _BetweenUpdates(BaseCallback):
-    """Calls the run's callbacks where SB3 begins to collect, which is after every update."""
-
-    def __init__(self, learner: Baseline, measured: _Measured) -> None:
-        super().__init__()
-        self.learner = learner
-        self.measured = measured
-        self._going = True
-
-    def _on_rollout_start(self) -> None:
-        if self.num_timesteps > self.learner.num_timesteps:
-            self._going = self.learner.advance(self.measured)
-        self.learner.between_updates = not self._going
-
-    def _on_step(self) -> bool:
-        return self._going
 
 
 class PPO(Baseline):

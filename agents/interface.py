@@ -15,8 +15,8 @@ class Interface:
     """The spaces of one lane of a glimpse environment, and what masks depend on.
 
     observation: a Dict of Box spaces, each with one lower and one upper bound; action: Box,
-    Discrete or MultiDiscrete. glimpses, min_glimpses, answers, grid and action_mode are the
-    environment's.
+    Discrete or MultiDiscrete. glimpses, min_glimpses, answers, grid, action_mode and score_scale
+    (of its task, where that has one) are the environment's.
     """
 
     observation: spaces.Dict
@@ -26,6 +26,7 @@ class Interface:
     min_glimpses: int
     answers: int
     grid: tuple[int, int]
+    score_scale: float
 
     @classmethod
     def of(cls, core: Any) -> Interface:
@@ -38,6 +39,7 @@ class Interface:
             min_glimpses=core.min_glimpses,
             answers=core.answers,
             grid=core.grid,
+            score_scale=float(getattr(core.task, "score_scale", 5.0)),
         )
 
     def to_plain(self) -> dict[str, Any]:
@@ -67,7 +69,7 @@ class Interface:
         return ""
 
 
-_PLAIN = ("action_mode", "glimpses", "min_glimpses", "answers", "grid")
+_PLAIN = ("action_mode", "glimpses", "min_glimpses", "answers", "grid", "score_scale")
 
 
 def _plain(space: spaces.Space) -> dict[str, Any]:

@@ -66,6 +66,8 @@ LEARNERS: dict[str, Learner] = {
     "maskable_ppo": Learner(
         "agents.baselines:MaskablePPO", action="discrete", autoreset="SameStep"
     ),
+    "ppo_location": Learner("agents.location:PPOLocation", action="box", autoreset="SameStep"),
+    "sac_location": Learner("agents.location:SACLocation", action="box", autoreset="SameStep"),
 }
 
 
