@@ -16,7 +16,7 @@ BLOCKS = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
 @pytest.mark.parametrize("block", BLOCKS, ids=["gymnasium", "stable-baselines3"])
 def test_examples_run(block, tmp_path):
     # The example's budget is a reader's; the test only wants it to run.
-    shorter = block.replace("total_timesteps=400_000", "total_timesteps=6_000")
+    shorter = block.replace("total_timesteps=1_000_000", "total_timesteps=6_000")
     run = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", shorter],
         cwd=tmp_path,
