@@ -72,6 +72,8 @@ class Baseline:
     policy: ClassVar[str] = "MultiInputPolicy"
     unasked: ClassVar[Mapping[str, Any]] = MappingProxyType({})
     """Options that SB3 asks its environment for, where there is none to ask: to predict only."""
+    acting: ClassVar[str] = ""
+    """The attribute of SB3's policy that acts, where others only serve to learn."""
     extra: ClassVar[str] = ""
     """What to install where the algorithm is not part of stable-baselines3."""
 
@@ -183,8 +185,8 @@ class Baseline:
 
     @property
     def network(self) -> torch.nn.Module:
-        """SB3's policy: every weight that acts."""
-        return self.model.policy
+        """The part of SB3's policy that acts, without critics and targets of their own."""
+        return getattr(self.model.policy, self.acting) if self.acting else self.model.policy
 
     @property
     def finished(self) -> bool:
@@ -377,11 +379,13 @@ class A2C(Baseline):
 class DQN(Baseline):
     algorithm = "stable_baselines3:DQN"
     actions = ("discrete",)
+    acting = "q_net"
 
 
 class SAC(Baseline):
     algorithm = "stable_baselines3:SAC"
     actions = ("box",)
+    acting = "actor"
     unasked = MappingProxyType({"target_entropy": 0.0})
 
 

@@ -202,7 +202,7 @@ class Location(Baseline):
         )
         super().__init__(env, seed=seed, **options)
         self.hyperparameters |= {**sizes, "answer_learning_rate": answer_learning_rate}
-        self._whole = nn.ModuleDict({"sight": self.sight, "policy": self.model.policy})
+        self._whole = nn.ModuleDict({"sight": self.sight, "policy": super().network})
 
     @property
     def network(self) -> nn.Module:
@@ -263,4 +263,5 @@ class PPOLocation(Location):
 
 class SACLocation(Location):
     algorithm = "stable_baselines3:SAC"
+    acting = SAC.acting
     unasked = SAC.unasked
