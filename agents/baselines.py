@@ -29,6 +29,7 @@ from ..ram.callbacks import Callback, Callbacks, Metrics
 from ..ram.checkpoint import CheckpointError
 from .between import BetweenUpdates, Measured
 from .interface import Interface
+from .limits import check_options
 from .rollout import rollout
 from .sb3 import GlimpseExtractor, NativeVecEnv
 
@@ -74,6 +75,8 @@ class Baseline:
     """Options that SB3 asks its environment for, where there is none to ask: to predict only."""
     acting: ClassVar[str] = ""
     """The attribute of SB3's policy that acts, where others only serve to learn."""
+    heads: ClassVar[tuple[str, ...]] = ("pi", "vf")
+    """What a `net_arch` may hold layers of."""
     extra: ClassVar[str] = ""
     """What to install where the algorithm is not part of stable-baselines3."""
 
@@ -98,9 +101,11 @@ class Baseline:
             num_envs = env.num_envs
         self._check_action(self.interface.action_mode)
         if self._core is not None:
-            self.env = VecMonitor(self._lanes(NativeVecEnv(env)))
+            self._native = NativeVecEnv(env)
+            self.env = VecMonitor(self._lanes(self._native))
         given = {"num_envs": num_envs, "schedule": schedule, "log_interval": log_interval}
         self.hyperparameters = {**given, "seed": seed, **options}
+        check_options(self.hyperparameters, self.heads)
         self.device = torch.device(device)
         self.num_timesteps = 0
         self.total_timesteps = 0
@@ -159,13 +164,15 @@ class Baseline:
         if isinstance(self._spaces()[0], spaces.Dict):
             policy_kwargs.setdefault("features_extractor_class", GlimpseExtractor)
         if isinstance(activation := policy_kwargs.get("activation_fn"), str):
-            if not hasattr(torch.nn, activation):
+            found = getattr(torch.nn, activation, None)
+            if not (isinstance(found, type) and issubclass(found, torch.nn.Module)):
                 raise ValueError(f"activation_fn={activation!r}: torch.nn has no such class")
-            policy_kwargs["activation_fn"] = getattr(torch.nn, activation)
+            policy_kwargs["activation_fn"] = found
         if schedule == "linear":
             defaults = inspect.signature(algorithm.__init__).parameters
             peak = options.get("learning_rate", defaults["learning_rate"].default)
-            options["learning_rate"] = lambda remaining: peak * remaining
+            # The last rollout may reach past the end, where what remains is below 0.
+            options["learning_rate"] = lambda remaining: peak * max(remaining, 0.0)
         if self.env is None:
             options.update(self.unasked)
         model = algorithm(
@@ -226,9 +233,7 @@ class Baseline:
         except ValueError as error:
             if "nan" not in str(error):
                 raise
-            raise FloatingPointError(
-                f"training diverged after {self.num_timesteps} timesteps: lower learning_rate"
-            ) from None
+            raise FloatingPointError(self._diverged()) from None
         finally:
             last: Metrics = {}
             self._callbacks.on_end(self, last)
@@ -236,10 +241,16 @@ class Baseline:
             self._callback_states = self._callbacks.state()
         return self
 
+    def _diverged(self) -> str:
+        return f"training diverged after {self.num_timesteps} timesteps: lower learning_rate"
+
     def advance(self, measured: Measured) -> bool:
         """Take note of the updates made, and let the callbacks act; False: they want no more."""
         self.num_timesteps = self.model.num_timesteps
         self.between_updates = True
+        if any("loss" in name and not np.isfinite(v) for name, v in measured.values.items()):
+            self.between_updates = False  # nothing of this is to be kept
+            raise FloatingPointError(self._diverged())
         interval = self.hyperparameters["log_interval"]
         metrics = measured.take(self.num_timesteps, interval, self.finished)
         going = self._callbacks.on_step(self, metrics)
@@ -257,7 +268,7 @@ class Baseline:
         seed = (self.hyperparameters["seed"] + self.num_timesteps) % (1 << 32)
         set_random_seed(seed)
         self.model.action_space.seed(seed)
-        self.env.venv._reset_seeds()
+        self._native._reset_seeds()
         self._core.restore_walk(self._walk)
         self._walk = None
         buffer = getattr(self.model, "replay_buffer", None)
@@ -338,7 +349,7 @@ class Baseline:
         """The learner that was saved; with an environment it can go on learning.
 
         Raises CheckpointError where the file is missing, damaged, of another algorithm, or was
-        trained in an environment with other observations or actions.
+        trained in an environment with other observations, actions or lanes.
         """
         content = checkpoint.from_plain(checkpoint.read(path, _KIND, _VERSION, _KEYS))
         if content["algorithm"] != cls.algorithm:
@@ -348,6 +359,10 @@ class Baseline:
             if env is not None and (other := trained.differs(Interface.of(env.unwrapped))):
                 raise CheckpointError(f"{path}: trained with {other}")
             keywords = dict(content["hyperparameters"])
+            if env is not None and env.num_envs != keywords["num_envs"]:
+                raise CheckpointError(
+                    f"{path}: trained with num_envs={keywords['num_envs']}, not {env.num_envs}"
+                )
             if env is None:
                 keywords["num_envs"] = 1  # a learner that only predicts needs no buffers
             learner = cls(trained if env is None else env, device=device, **keywords)
@@ -380,12 +395,14 @@ class DQN(Baseline):
     algorithm = "stable_baselines3:DQN"
     actions = ("discrete",)
     acting = "q_net"
+    heads = ()
 
 
 class SAC(Baseline):
     algorithm = "stable_baselines3:SAC"
     actions = ("box",)
     acting = "actor"
+    heads = ("pi", "qf")
     unasked = MappingProxyType({"target_entropy": 0.0})
 
 

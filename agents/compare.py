@@ -21,6 +21,7 @@ from .cost import Cost, cost
 from .environments import make_env
 from .errors import UserError
 from .evaluate import LEARNED, Row, Split, evaluate_run, load_policy
+from .gaze import gaze_class
 from .runs import RunFolder
 
 OWN = "<!-- written by saccade compare -->"  # the first line of every compare.md
@@ -33,7 +34,6 @@ _INDIFFERENT = frozenset(
     ]
 )
 _SEES = {"box": "the target's box", "image": "the whole image"}
-_GAZE_SEES = {"oracle": "box", "saliency": "image"}
 _MOST_KEYS = 2  # keys that tell rows of one agent apart; with more of them, names do
 
 
@@ -64,7 +64,12 @@ class Group:
 
     @property
     def learned(self) -> Row:
-        return self.rows[LEARNED]
+        return self.rows[self.own]
+
+    @property
+    def own(self) -> str:
+        """The gaze that the agent was trained with: its own, or that of `env.gaze`."""
+        return _own(self.seeds[0].config)
 
 
 @dataclass(frozen=True)
@@ -211,8 +216,8 @@ def _seed(
             evaluate_run(run, split, placements=placements, device=device)
             entry = run.metrics()["evaluations"][split]
         rows = {row.name: row for row in map(Row.from_dict, entry["rows"])}
-        if LEARNED not in rows:
-            raise ValueError("no row of the learned policy")
+        if _own(config) not in rows:
+            raise ValueError(f"no row of the {_own(config)} gaze")
         return Seed(
             run=run,
             config=config,
@@ -294,14 +299,19 @@ def _labels(configs: Sequence[Config]) -> list[str]:
 
 
 def _plain_label(config: Config) -> str:
-    gaze = config.env.keywords.get("gaze")
+    gaze = config.env.gaze
     return f"{config.agent.name}, {gaze} gaze" if gaze else config.agent.name
+
+
+def _own(config: Config) -> str:
+    return config.env.gaze or LEARNED
 
 
 def _sees(config: Config) -> str:
     """What an agent is shown beside its glimpses, in words; empty where that is nothing."""
     shown = set(config.env.keywords.get("reveal") or ())
-    shown.add(_GAZE_SEES.get(str(config.env.keywords.get("gaze")), ""))
+    if config.env.gaze:
+        shown.update(gaze_class(config.env.gaze).reveal)
     return " and ".join(words for name, words in _SEES.items() if name in shown)
 
 

@@ -69,9 +69,9 @@ def sentences(section: Section) -> list[str]:
             if behind.low > 0:
                 ahead.append(name)
             else:
-                said.append(f"{group.label}: {sentence(name, behind)}")
+                said.append(f"{group.label}: {sentence(name, behind, group.own)}")
         if len(ahead) == len(CONTROLS):
-            said.append(f"{group.label}: the learned gaze is ahead of all three controls.")
+            said.append(f"{group.label}: the {group.own} gaze is ahead of all three controls.")
         if group.sees:
             said.append(f"{MARK} {group.label}: **is shown {group.sees}** beside its glimpses.")
         if stopped := [seed.run.path.name for seed in group.seeds if not seed.finished]:

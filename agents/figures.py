@@ -188,7 +188,7 @@ def _errors(section: Section) -> list[float]:
 
 
 def _shown(group: Group) -> list[Any]:
-    return [group.rows[name] for name in ("learned", "random") if name in group.rows]
+    return [group.rows[name] for name in (group.own, "random") if name in group.rows]
 
 
 def _plain_frame(axes: Any) -> None:

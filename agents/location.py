@@ -24,6 +24,7 @@ from ..ram.networks import RAMNetwork, State
 from ..ram.task import Task
 from .baselines import SAC, Baseline
 from .interface import Interface
+from .limits import check_options
 from .sb3 import NativeVecEnv
 
 Episodes = tuple[Tensor, Tensor, Tensor]
@@ -193,6 +194,7 @@ class Location(Baseline):
         if interface.action.shape != (2 + answers,):
             raise ValueError("a location learner takes all its glimpses: set env.stop to false")
         shape = interface.observation["glimpse"].shape or ()
+        check_options(sizes, ())
         self._task = Task(shape, answers, "box", interface.score_scale)
         with torch.random.fork_rng(devices=()):
             torch.manual_seed(seed)
@@ -264,4 +266,5 @@ class PPOLocation(Location):
 class SACLocation(Location):
     algorithm = "stable_baselines3:SAC"
     acting = SAC.acting
+    heads = SAC.heads
     unasked = SAC.unasked

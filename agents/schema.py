@@ -147,6 +147,8 @@ def describe(kind: Any) -> str:
         return " or ".join(describe(member) for member in members)
     if kind is type(None):
         return "null"
+    if origin is dict:
+        return "keys and values"
     if members:
         inner = {describe(member) for member in members if member is not Ellipsis}
         count = "" if origin is not tuple or Ellipsis in members else f"{len(members)} of "

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 
 from ..ram.callbacks import Checkpoint, StopOnInterrupt, Validation
-from .config import Config, load
+from .config import Config, load_resolved
 from .environments import EVALUATION_LANES, make_env
 from .errors import UserError
 from .journal import Journal
@@ -56,14 +56,32 @@ def train(config: Config, runs: str | Path = "runs") -> Finished:
 def resume(path: str | Path) -> Finished:
     """Go on with an interrupted run, in its folder, from its last checkpoint."""
     run = RunFolder.open(path)
-    config = load(run.config)
+    config = load_resolved(run.config)
     if run.metrics().get("finished"):
         raise UserError(f"{path}: has finished, there is nothing to resume")
     file = run.checkpoint("last")
     _set_threads(config)
     env = _training_env(config)
     learner = LEARNERS[config.agent.name].restore(file, env, config.device)
+    _check_unedited(config, run, learner)
     return _learn(config, run, learner, _evaluation_envs(config))
+
+
+def _check_unedited(config: Config, run: RunFolder, learner: Any) -> None:
+    """UserError where the config asks for another learner than the one that goes on."""
+    asked = {f"agent.{name}": value for name, value in config.agent.keywords.items()}
+    begun = {f"agent.{name}": value for name, value in learner.hyperparameters.items()}
+    begun["seed"] = begun.pop("agent.seed")
+    for name, value in {**asked, "seed": config.seed}.items():
+        if name in begun and _as_list(value) != _as_list(begun[name]):
+            raise UserError(
+                f"{run.config}: '{name}' is {value!r}, but the run was begun with "
+                f"{begun[name]!r}: put that back, or train anew"
+            )
+
+
+def _as_list(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
 
 
 def _learn(config: Config, run: RunFolder, learner: Any, evaluation: tuple[Any, Any]) -> Finished:

@@ -130,6 +130,35 @@ def test_an_interrupted_run_goes_on_with_its_weights(name, tmp_path):
     assert best["timesteps"] in {240, 480} | {*range(288, 1200, 48)} | {*range(496, 1200, 16)}
 
 
+def test_the_learning_rate_never_turns_round():
+    """The last rollout goes past the end; climbing the loss there would undo what was learned."""
+    learner = PPO(native(), n_steps=60, batch_size=24, n_epochs=1, schedule="linear")
+    before = {name: value.clone() for name, value in learner.network.state_dict().items()}
+    learner.learn(100)
+    assert learner.num_timesteps == 240
+    for name, value in learner.network.state_dict().items():
+        assert torch.equal(value, before[name])
+
+
+@pytest.mark.parametrize(
+    ("part", "key", "value"),
+    [("agent", "gamma", 0.5), ("agent", "num_envs", 8), (None, "seed", 3), ("train", None, None)],
+)
+def test_a_run_goes_on_only_as_it_began(part, key, value, tmp_path):
+    run = train(small("ppo"), tmp_path).run
+    run.update_metrics({"finished": False})
+    text = yaml.safe_load(run.config.read_text())
+    if key is None:
+        del text[part]
+    else:
+        (text if part is None else text[part])[key] = value
+    run.config.write_text(yaml.safe_dump(text))
+    before = (run.checkpoints / "last.pt").read_bytes()
+    with pytest.raises(UserError, match=key or "cut short"):
+        resume(run.path)
+    assert (run.checkpoints / "last.pt").read_bytes() == before
+
+
 def test_what_was_saved_is_what_is_loaded(tmp_path):
     learner = SAC(native(action="box"), buffer_size=100, learning_starts=8, batch_size=8)
     learner.learn(48)

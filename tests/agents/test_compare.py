@@ -299,3 +299,25 @@ def test_an_event_file_cut_short_still_gives_its_beginning(runs):
     np.testing.assert_array_equal(part["eval/error"], whole["eval/error"][:1])
     file.write_bytes(b"nothing that TensorBoard knows" * 10)
     assert read_scalars(runs / "seed-0", ["eval/error"]) == {}
+
+
+def test_a_gaze_that_moved_the_eye_in_training_is_the_row_and_is_named(run, tmp_path, capsys):
+    """The first row of such a run is its gaze's, and one that is told more is marked."""
+    gazes = []
+    for name in ("raster", "oracle"):
+        folder = variant(run, tmp_path / name, env__gaze=name, agent__location_weight=0)
+        metrics = json.loads((folder / "metrics.json").read_text())
+        metrics.pop("evaluations", None)
+        (folder / "metrics.json").write_text(json.dumps(metrics))
+        gazes.append(folder)
+    found = compare([*gazes, run])
+    assert [(group.label, group.own, group.sees) for group in found.groups] == [
+        ("ram, raster gaze", "raster", ""),
+        ("ram, oracle gaze", "oracle", "the target's box"),
+        ("ram", "learned", ""),
+    ]
+    assert found.groups[0].learned.error == found.groups[0].rows["raster"].error
+    page = markdown(found)
+    assert "the raster gaze" in page and "| ram, oracle gaze †" in page
+    assert main(["compare", *map(str, gazes), "--output", str(tmp_path / "out")]) == 0
+    assert main(["report", *map(str, gazes), "--output", str(tmp_path / "a.html")]) == 0

@@ -103,6 +103,28 @@ def test_a_run_is_kept_whole(name, agent, tmp_path):
     assert again._optimizer.state_dict()["state"]
 
 
+def test_a_loaded_learner_goes_on_in_the_walk(tmp_path):
+    """Its first scenes are those that come next, not those that the training began with."""
+    learner = PPOLocation(native(), **PPO)
+    learner.learn(24)
+    learner.save(tmp_path / "a.pt")
+    plain, env = native(), native()
+    plain.reset(seed=0)
+    plain.unwrapped.restore_walk(learner._core.walk_state())
+    _, following = plain.reset()
+    shown = []
+    reset = env.reset
+
+    def watched(**keywords):
+        observation, info = reset(**keywords)
+        shown.append(info["index"].tolist())
+        return observation, info
+
+    env.reset = watched
+    PPOLocation.load(tmp_path / "a.pt", env=env).learn(48)
+    assert shown == [following["index"].tolist()]
+
+
 def test_lanes_that_may_end_apart_are_refused():
     with pytest.raises(ValueError, match=r"env\.stop"):
         SACLocation(native(stop=True), **SIZES)
