@@ -222,13 +222,14 @@ class Baseline:
             if self.num_timesteps:
                 self._take_up()
             self.between_updates = False
+            between = BetweenUpdates(self, measured)
             self.model.learn(
                 total_timesteps - self.num_timesteps,
-                callback=CallbackList([BetweenUpdates(self, measured), *self._beside()]),
+                callback=CallbackList([between, *self._beside()]),
                 log_interval=1,
                 reset_num_timesteps=self.num_timesteps == 0,
             )
-            if self.model.num_timesteps >= total_timesteps:
+            if between.going:  # else the last step was only one to stop at
                 self.advance(measured)
         except ValueError as error:
             if "nan" not in str(error):
@@ -274,7 +275,8 @@ class Baseline:
         buffer = getattr(self.model, "replay_buffer", None)
         if buffer is None:
             return
-        # The replay buffer is not kept: the policy plays until there is something to learn from.
+        # The replay buffer is not kept: the policy plays until there is something to learn from,
+        # which the budget does not count.
         _, quiet = self.model._setup_learn(0, None, reset_num_timesteps=False)
         quiet.on_training_start({}, {})
         lanes = self.env.num_envs
@@ -286,7 +288,7 @@ class Baseline:
             replay_buffer=buffer,
             learning_starts=0,
         )
-        self.num_timesteps = self.model.num_timesteps
+        self.model.num_timesteps = self.num_timesteps
 
     # ------------------------------------------------------------------ acting
 

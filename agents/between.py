@@ -51,12 +51,12 @@ class BetweenUpdates(BaseCallback):
         super().__init__()
         self.learner = learner
         self.measured = measured
-        self._going = True
+        self.going = True
 
     def _on_rollout_start(self) -> None:
         if self.num_timesteps > self.learner.num_timesteps:
-            self._going = self.learner.advance(self.measured)
-        self.learner.between_updates = not self._going
+            self.going = self.learner.advance(self.measured)
+        self.learner.between_updates = not self.going
 
     def _on_step(self) -> bool:
-        return self._going
+        return self.going

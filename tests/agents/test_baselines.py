@@ -27,6 +27,7 @@ from saccade.agents.evaluate import load_policy
 from saccade.agents.runs import RunFolder
 from saccade.agents.sb3 import make_vec_env
 from saccade.agents.train import resume, train
+from saccade.ram import Callback
 from saccade.ram.checkpoint import CheckpointError
 
 ID = "saccade/Digits-v0"
@@ -191,6 +192,30 @@ def test_ctrl_c_leaves_a_run_to_resume(tmp_path):
     text["train"]["total_timesteps"] = stopped + 96
     (folder / "config.yaml").write_text(yaml.safe_dump(text))
     assert resume(folder).timesteps == stopped + 96
+
+
+def test_a_stop_just_before_the_end_is_no_end():
+    """The step at which SB3 can be stopped reaches the budget, without an update."""
+
+    class Stop(Callback):
+        def on_step(self, learner, metrics):
+            return False
+
+    learner = PPO(native(), n_steps=6, batch_size=24)
+    learner.learn(25, Stop())
+    assert learner.num_timesteps == 24 and not learner.finished
+    learner.learn(25)
+    assert learner.num_timesteps == 48 and learner.finished
+
+
+def test_filling_the_replay_buffer_again_is_not_counted(tmp_path):
+    keywords = {"buffer_size": 100, "learning_starts": 40, "batch_size": 8}
+    learner = DQN(native(action="discrete"), **keywords).learn(60)
+    learner.save(tmp_path / "a.pt")
+    again = DQN.load(tmp_path / "a.pt", env=native(action="discrete"))
+    updates = again.model._n_updates
+    again.learn(80)
+    assert again.num_timesteps == 80 and again.model._n_updates > updates
 
 
 def test_a_masked_policy_looks_before_it_answers():

@@ -57,7 +57,7 @@ def test_a_failed_write_leaves_the_old_file(tmp_path):
     assert not list(run.path.glob(".*"))
 
 
-@pytest.mark.parametrize("text", ['{"a": 1', "[1]", "\x00"])
+@pytest.mark.parametrize("text", ['{"a": 1', "[1]", "\x00", '{"time": 3}'])
 def test_cut_short_metrics_are_named(tmp_path, text):
     run = RunFolder.create(tmp_path, "x", 0, "")
     (run.path / "metrics.json").write_text(text)
