@@ -291,9 +291,9 @@ def test_a_checkpoint_of_sb3s_own_is_never_unpickled(tmp_path):
 
     learner = PPO(native(), n_steps=6, batch_size=24)
     learner.model.save(tmp_path / "sb3.zip")
-    (tmp_path / "pickle.pt").write_bytes(pickle.dumps(Bomb()))
+    (tmp_path / "pickle.pt").write_bytes(pickle.dumps(Bomb(), protocol=2))
     with zipfile.ZipFile(tmp_path / "zipped.pt", "w") as file:
-        file.writestr("archive/data.pkl", pickle.dumps(Bomb()))
+        file.writestr("archive/data.pkl", pickle.dumps(Bomb(), protocol=2))
     for name in ("sb3.zip", "pickle.pt", "zipped.pt"):
         with pytest.raises(CheckpointError):
             PPO.load(tmp_path / name)
