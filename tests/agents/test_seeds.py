@@ -82,6 +82,8 @@ def test_ctrl_c_reaches_each_seed_once_and_each_saves(command, tmp_path):
         stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
+        # Where the tests run in the background Ctrl-C may be turned off; here it is meant to come.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
     with started:
         waiting = {"seed 5", "seed 6"}
