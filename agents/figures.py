@@ -178,7 +178,7 @@ def _style(comparison: Comparison, group: Group) -> dict[str, str]:
     return {
         "color": COLOURS[place % len(COLOURS)],
         "stroke": STROKES[place // len(COLOURS) % len(STROKES)],
-        "marker": MARKERS[place % len(MARKERS)],
+        "marker": MARKERS[(place + place // len(COLOURS)) % len(MARKERS)],
     }
 
 
