@@ -22,7 +22,6 @@ from gymnasium.vector import AutoresetMode
 
 import saccade  # noqa: F401  (registers the environments)
 from saccade.ram import RAM
-from saccade.ram.recorder import Recorder
 
 
 def bare_products(learner: RAM) -> Callable[[], None]:
@@ -96,9 +95,8 @@ def main() -> None:
         autoreset_mode=AutoresetMode.DISABLED,
         **keywords,
     )
-    learner = RAM(env, core=options.core)
+    learner = RAM(env, core=options.core, log_interval=options.steps)
     learner.total_timesteps = 10**9
-    recorder = Recorder(options.steps)
     inside = [0.0]  # seconds spent in the environment
 
     def timed(call: Callable) -> Callable:
@@ -121,7 +119,7 @@ def main() -> None:
         middle = time.perf_counter()
         inside[0] = 0.0
         for _ in range(options.steps):
-            recorder.add(learner._update(env), learner)
+            learner._update(env)
         end = time.perf_counter()
         if number >= 2:  # the first rounds warm up
             bare_times.append((middle - start) / options.steps)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, Literal
 
 import numpy as np
@@ -18,23 +18,23 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from . import checkpoint
-from .callbacks import Callback, Callbacks, Metrics
+from .callbacks import Metrics
 from .checkpoint import CheckpointError
-from .descent import make_optimizer, scheduled
+from .descent import make_optimizer
 from .hyperparameters import check, types_of
 from .loss import hybrid_loss
 from .networks import RAMNetwork
 from .recorder import Recorder, Update
 from .task import Task, make
+from .training import KEPT, GradientLearner
 
 __all__ = ["RAM", "CheckpointError"]
 
 _KIND, _VERSION = "saccade.ram.RAM", 1
-_KEYS = {"hyperparameters", "task", "network", "optimizer", "generator"}
-_KEYS |= {"num_timesteps", "total_timesteps", "walk", "callbacks"}
+_KEYS = KEPT | {"task", "generator"}
 
 
-class RAM:
+class RAM(GradientLearner):
     """The Recurrent Attention Model, learning where to look in a glimpse environment.
 
     Training goes through the environment's `reset` and `step` alone, a whole episode of every
@@ -112,22 +112,13 @@ class RAM:
         device: str = "cpu",
     ) -> None:
         given = locals()
-        self.hyperparameters = {name: given[name] for name in types_of(RAM)}
+        super().__init__({name: given[name] for name in types_of(RAM)}, device)
         check(self.hyperparameters, types_of(RAM))
         self.env: Any = None
         if isinstance(env, Task):
             self.task = env
         else:
             self._enter(env)
-        self.device = torch.device(device)
-        self.num_timesteps = 0
-        self.total_timesteps = 0
-        self.between_updates = True
-        self.metrics: Metrics = {}
-        self._begun = False
-        self._walk: Mapping[str, Any] | None = None  # where a loaded learner's walk goes on
-        self._callbacks = Callbacks()
-        self._callback_states: dict[str, Any] = {}
         self._generator = torch.Generator().manual_seed(seed)
         self._predict_generator = torch.Generator().manual_seed(seed)
         with torch.random.fork_rng(devices=()):  # the global generator is the user's
@@ -159,61 +150,17 @@ class RAM:
             )
 
     @property
-    def finished(self) -> bool:
-        """Whether the timesteps of the last `learn` are used up."""
-        return self.num_timesteps >= self.total_timesteps
-
-    @property
-    def progress(self) -> float:
-        """Share of the last `learn`'s timesteps that are used up, 0 to 1."""
-        return min(1.0, self.num_timesteps / self.total_timesteps) if self.total_timesteps else 0.0
-
-    @property
     def std(self) -> float:
         """Standard deviation that fixations are drawn with now."""
         first, last = self.hyperparameters["std"], self.hyperparameters["std_final"]
         return first if last is None else first + (last - first) * self.progress
 
-    @property
-    def learning_rate(self) -> float:
-        """The learning rate now."""
-        h = self.hyperparameters
-        return h["learning_rate"] * scheduled(h["schedule"], self.progress, h["warmup"])
-
     # ------------------------------------------------------------------ learning
 
-    def learn(
-        self, total_timesteps: int, callback: Callback | Iterable[Callback] | None = None
-    ) -> RAM:
-        """Train until `num_timesteps` reaches `total_timesteps`; schedules run over all of them.
+    def _start(self) -> None:
+        self._recorder = Recorder(self.hyperparameters["log_interval"])
 
-        A learner that was interrupted or loaded goes on where it stood. Raises RuntimeError where
-        there is no environment, FloatingPointError where the loss is no longer a number.
-        """
-        if self.env is None:
-            raise RuntimeError("to learn, load with an environment: RAM.load(path, env=env)")
-        self.total_timesteps = total_timesteps
-        self._callbacks = Callbacks(callback)
-        self._callbacks.restore(self._callback_states)
-        recorder = Recorder(self.hyperparameters["log_interval"])
-        self._callbacks.on_start(self, {})
-        going = True
-        try:
-            while going and not self.finished:
-                self.between_updates = False
-                update = self._update(self.env)
-                self.between_updates = True
-                measured = recorder.add(update, self)
-                going = self._callbacks.on_step(self, measured)
-                self.metrics.update(measured)
-        finally:
-            measured = {}
-            self._callbacks.on_end(self, measured)
-            self.metrics.update(measured)
-            self._callback_states = self._callbacks.state()
-        return self
-
-    def _update(self, env: Any) -> Update:
+    def _update(self, env: Any) -> Metrics:
         """An episode of T glimpses in every lane, then a step down the gradient of its loss."""
         h, network, std = self.hyperparameters, self.network, self.std
         glimpses, lanes = env.unwrapped.glimpses, env.num_envs  # T, B
@@ -252,32 +199,12 @@ class RAM:
             location_weight=h["location_weight"],
             label_smoothing=h["label_smoothing"],
         )
-        self.optimizer.zero_grad(set_to_none=True)
-        losses.total.backward()
-        longest = h["max_grad_norm"] or math.inf
-        norm = torch.nn.utils.clip_grad_norm_(network.parameters(), longest)
-        self._check_finite("gradient", norm)
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.learning_rate
-        self.optimizer.step()
+        norm = self._descend(losses.total)
         self.num_timesteps += glimpses * lanes
-        return Update(losses, norm, means, rewards, info["is_success"])
+        update = Update(losses, norm, means, rewards, info["is_success"])
+        return self._recorder.add(update, self)
 
-    def _check_finite(self, what: str, values: Tensor) -> None:
-        if not values.isfinite().all():
-            raise FloatingPointError(
-                f"training diverged after {self.num_timesteps} timesteps (the {what} is no longer "
-                "finite): lower learning_rate or location_weight, or raise std"
-            )
-
-    def _reset(self, env: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-        """The next episode of every lane; the first one as the seed or a checkpoint says."""
-        first, self._begun = not self._begun, True
-        if first and self._walk is not None:
-            env.unwrapped.restore_walk(self._walk)
-        elif first:
-            return env.reset(seed=self.hyperparameters["seed"])
-        return env.reset()
+    _remedy = "lower learning_rate or location_weight, or raise std"
 
     @property
     def _leave_one_out(self) -> bool:
@@ -286,12 +213,6 @@ class RAM:
 
     def _seen(self, observation: Mapping[str, Any]) -> tuple[Tensor, Tensor]:
         return self._tensor(observation["glimpse"]), self._tensor(observation["fixation"])
-
-    def _tensor(self, values: Any) -> Tensor:
-        """Values on the device, without a copy where there need not be one."""
-        if isinstance(values, np.ndarray) and not values.flags.writeable:
-            values = values.copy()  # PyTorch knows no tensors that must not be written
-        return torch.as_tensor(values, device=self.device)
 
     # ------------------------------------------------------------------ acting
 
@@ -390,15 +311,9 @@ class RAM:
         content = {
             "kind": _KIND,
             "version": _VERSION,
-            "hyperparameters": self.hyperparameters,
             "task": self.task.to_dict(),
-            "network": self.network.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
             "generator": self._generator.get_state(),
-            "num_timesteps": self.num_timesteps,
-            "total_timesteps": self.total_timesteps,
-            "walk": self.env.unwrapped.walk_state() if self._begun else self._walk,
-            "callbacks": self._callbacks.state() or self._callback_states,
+            **self.kept(),
         }
         checkpoint.write(path, content)
 
@@ -417,8 +332,7 @@ class RAM:
         content = checkpoint.from_plain(checkpoint.read(path, _KIND, _VERSION, _KEYS))
         try:
             learner = cls(Task(**content["task"]), device=device, **content["hyperparameters"])
-            learner.network.load_state_dict(content["network"])
-            learner.optimizer.load_state_dict(content["optimizer"])
+            learner.take_up(content)
             learner._generator.set_state(content["generator"])
         except (TypeError, ValueError, KeyError, AttributeError, RuntimeError) as error:
             raise CheckpointError(f"{path}: does not fit ({str(error).splitlines()[0]})") from error
@@ -429,8 +343,4 @@ class RAM:
                 old, new = getattr(trained, name), getattr(learner.task, name)
                 if old != new:
                     raise CheckpointError(f"{path}: trained with {name} {old}, not {new}")
-        learner.num_timesteps = content["num_timesteps"]
-        learner.total_timesteps = content["total_timesteps"]
-        learner._walk = content["walk"]
-        learner._callback_states = content["callbacks"]
         return learner

@@ -1,0 +1,170 @@
+"""Learners that descend a loss, one update at a time: the loop, the schedule, what is kept.
+
+What an update does is the learner's own.
+"""
+
+from __future__ import annotations
+
+import abc
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any, Self
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .callbacks import Callback, Callbacks, Metrics
+from .descent import scheduled
+
+KEPT = frozenset(
+    [
+        *("hyperparameters", "network", "optimizer"),
+        *("num_timesteps", "total_timesteps", "walk", "callbacks"),
+    ]
+)
+"""What `GradientLearner.kept` puts into a checkpoint."""
+
+
+class GradientLearner(abc.ABC):
+    """A learner whose every update is one step down the gradient of a loss.
+
+    The same seed gives the same bytes, also where a saved learner goes on. A subclass sets `env`,
+    `network` and `optimizer`, and says what an update is; its hyperparameters hold `seed`,
+    `learning_rate`, `schedule`, `warmup` and `max_grad_norm`.
+
+    Attributes: `num_timesteps` so far, `metrics` (the newest value of everything measured),
+    `network`, `env`, `hyperparameters`.
+    """
+
+    env: Any
+    network: torch.nn.Module
+    optimizer: torch.optim.Optimizer
+
+    def __init__(self, hyperparameters: dict[str, Any], device: str) -> None:
+        self.hyperparameters = hyperparameters
+        self.device = torch.device(device)
+        self.num_timesteps = 0
+        self.total_timesteps = 0
+        self.between_updates = True
+        self.metrics: Metrics = {}
+        self._begun = False
+        self._walk: Mapping[str, Any] | None = None  # where a loaded learner's walk goes on
+        self._callbacks = Callbacks()
+        self._callback_states: dict[str, Any] = {}
+        self._start()
+
+    @abc.abstractmethod
+    def _update(self, env: Any) -> Metrics:
+        """One update; what was measured, at most updates nothing."""
+
+    @abc.abstractmethod
+    def _start(self) -> None:
+        """Before the first update of a `learn`."""
+
+    @property
+    def finished(self) -> bool:
+        """Whether the timesteps of the last `learn` are used up."""
+        return self.num_timesteps >= self.total_timesteps
+
+    @property
+    def progress(self) -> float:
+        """Share of the last `learn`'s timesteps that are used up, 0 to 1."""
+        return min(1.0, self.num_timesteps / self.total_timesteps) if self.total_timesteps else 0.0
+
+    @property
+    def learning_rate(self) -> float:
+        """The learning rate now."""
+        h = self.hyperparameters
+        return h["learning_rate"] * scheduled(h["schedule"], self.progress, h["warmup"])
+
+    def learn(
+        self, total_timesteps: int, callback: Callback | Iterable[Callback] | None = None
+    ) -> Self:
+        """Train until `num_timesteps` reaches `total_timesteps`; schedules run over all of them.
+
+        A learner that was interrupted or loaded goes on where it stood. Raises RuntimeError where
+        there is no environment, FloatingPointError where the loss is no longer a number.
+        """
+        if self.env is None:
+            name = type(self).__name__
+            raise RuntimeError(f"to learn, load with an environment: {name}.load(path, env=env)")
+        self.total_timesteps = total_timesteps
+        self._callbacks = Callbacks(callback)
+        self._callbacks.restore(self._callback_states)
+        self._start()
+        self._callbacks.on_start(self, {})
+        going = True
+        try:
+            while going and not self.finished:
+                self.between_updates = False
+                measured = self._update(self.env)
+                self.between_updates = True
+                going = self._callbacks.on_step(self, measured)
+                self.metrics.update(measured)
+        finally:
+            measured = {}
+            self._callbacks.on_end(self, measured)
+            self.metrics.update(measured)
+            self._callback_states = self._callbacks.state()
+        return self
+
+    def _descend(self, loss: Tensor) -> Tensor:
+        """A step down the gradient of `loss`; returns the gradient's length before clipping."""
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        longest = self.hyperparameters["max_grad_norm"] or math.inf
+        norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), longest)
+        self._check_finite("gradient", norm)
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.learning_rate
+        self.optimizer.step()
+        return norm
+
+    def _check_finite(self, what: str, values: Tensor) -> None:
+        if not values.isfinite().all():
+            raise FloatingPointError(
+                f"training diverged after {self.num_timesteps} timesteps (the {what} is no longer "
+                f"finite): {self._remedy}"
+            )
+
+    _remedy = "lower learning_rate"
+
+    def _reset(self, env: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The next episode of every lane; the first one as the seed or a checkpoint says."""
+        first, self._begun = not self._begun, True
+        if first and self._walk is not None:
+            env.unwrapped.restore_walk(self._walk)
+        elif first:
+            return env.reset(seed=self.hyperparameters["seed"])
+        return env.reset()
+
+    def _tensor(self, values: Any) -> Tensor:
+        """Values on the device, without a copy where there need not be one."""
+        if isinstance(values, np.ndarray) and not values.flags.writeable:
+            values = values.copy()  # PyTorch knows no tensors that must not be written
+        return torch.as_tensor(values, device=self.device)
+
+    def kept(self) -> dict[str, Any]:
+        """What a checkpoint holds of every learner: see KEPT.
+
+        Only between updates, when callbacks are called: half an update cannot be taken up again.
+        """
+        return {
+            "hyperparameters": self.hyperparameters,
+            "network": self.network.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "num_timesteps": self.num_timesteps,
+            "total_timesteps": self.total_timesteps,
+            "walk": self.env.unwrapped.walk_state() if self._begun else self._walk,
+            "callbacks": self._callbacks.state() or self._callback_states,
+        }
+
+    def take_up(self, content: Mapping[str, Any]) -> None:
+        """Go on from what `kept` returned; raises what PyTorch does where it does not fit."""
+        self.network.load_state_dict(content["network"])
+        self.optimizer.load_state_dict(content["optimizer"])
+        self.num_timesteps = content["num_timesteps"]
+        self.total_timesteps = content["total_timesteps"]
+        self._walk = content["walk"]
+        self._callback_states = content["callbacks"]
