@@ -20,8 +20,9 @@ from .config import Config, env_parameters, load_resolved
 from .cost import Cost, cost
 from .environments import make_env
 from .errors import UserError
-from .evaluate import LEARNED, Row, Split, evaluate_run, load_policy
+from .evaluate import LEARNED, WHOLE, Row, Split, evaluate_run, load_policy
 from .gaze import gaze_class
+from .learners import LEARNERS
 from .runs import RunFolder
 
 OWN = "<!-- written by saccade compare -->"  # the first line of every compare.md
@@ -70,6 +71,11 @@ class Group:
     def own(self) -> str:
         """The gaze that the agent was trained with: its own, or that of `env.gaze`."""
         return _own(self.seeds[0].config)
+
+    @property
+    def whole(self) -> bool:
+        """Whether it sees the whole image, and so has no gaze."""
+        return self.own == WHOLE
 
 
 @dataclass(frozen=True)
@@ -304,6 +310,8 @@ def _plain_label(config: Config) -> str:
 
 
 def _own(config: Config) -> str:
+    if LEARNERS[config.agent.name].whole:
+        return WHOLE
     return config.env.gaze or LEARNED
 
 

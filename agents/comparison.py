@@ -54,7 +54,9 @@ def tables(section: Section) -> dict[str, Table]:
         ("ms", lambda group: f"{group.cost.milliseconds:.3f}"),
     ]
     found["Cost"] = Table.of(costs, section.groups)
-    found["Scanpaths"] = Table.of([agent, *map(_of_learned, SCANPATH)], section.groups)
+    looking = [group for group in section.groups if not group.whole]
+    if looking:
+        found["Scanpaths"] = Table.of([agent, *map(_of_learned, SCANPATH)], looking)
     return found
 
 
@@ -72,7 +74,9 @@ def sentences(section: Section) -> list[str]:
                 said.append(f"{group.label}: {sentence(name, behind, group.own)}")
         if len(ahead) == len(CONTROLS):
             said.append(f"{group.label}: the {group.own} gaze is ahead of all three controls.")
-        if group.sees:
+        if group.whole:
+            said.append(f"{MARK} {group.label}: **sees the whole image** at once.")
+        elif group.sees:
             said.append(f"{MARK} {group.label}: **is shown {group.sees}** beside its glimpses.")
         if stopped := [seed.run.path.name for seed in group.seeds if not seed.finished]:
             said.append(f"{group.label}: training has not finished in {', '.join(stopped)}.")

@@ -179,8 +179,7 @@ def resolve(
     env_id = check.choice("env", parts["env"], "id", env_ids())
     agent = check.choice("agent", parts["agent"], "name", list(LEARNERS))
     learner = LEARNERS[agent]
-    if "action" not in parts["env"]:
-        parts["env"]["action"] = learner.action
+    parts["env"] = {**learner.env_defaults, **parts["env"]}
     gaze = {"gaze": Parameter(Literal[tuple(GAZES)] | None, None)}
     env_keywords = check.part("env", parts["env"], env_parameters(env_id) | gaze)
     agent_keywords = check.part(

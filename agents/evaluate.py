@@ -3,12 +3,15 @@
 The same trained model answers along four paths: its own, random fixations, the centre alone, and
 the fixed path, which is its own mean path over `validation`, replayed on every image. Where a
 control is not told apart from the learned gaze, the table says so. Where an `env.gaze` moved the
-eye in training, that gaze stands in the learned one's place.
+eye in training, that gaze stands in the learned one's place; a classifier that sees the whole image
+has one row and no gaze.
 """
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -31,6 +34,7 @@ from .tables import Table, interval_text
 Split = Literal["validation", "test"]
 
 LEARNED = "learned"
+WHOLE = "whole image"
 
 
 @dataclass(frozen=True)
@@ -58,7 +62,7 @@ class Row:
             name=str(stored["name"]),
             error=stats.Interval(*map(_number, stored["error"])),
             reward=stats.Interval(*map(_number, stored["reward"])),
-            glimpses=float(stored["glimpses"]),
+            glimpses=_number(stored["glimpses"]),
             sensor_values=float(stored["sensor_values"]),
             scanpath={name: _number(stored["scanpath"][name]) for name in SCANPATH_MEASURES},
             behind=None if behind is None else stats.Interval(*map(_number, behind)),
@@ -79,6 +83,11 @@ class Evaluation:
     @property
     def learned(self) -> Row:
         return self.rows[0]
+
+    @property
+    def _how(self) -> str:
+        whole = self.learned.name == WHOLE
+        return "the whole image seen at once" if whole else "one deterministic path a scene"
 
     def sentences(self) -> list[str]:
         """In words: what a gaze sees more, and whether it is ahead of each control."""
@@ -105,11 +114,15 @@ class Evaluation:
         lines = [
             f"## {self.env_id}, {self.split}",
             "",
-            f"{self.scenes} scenes{placed}, checkpoint `{self.checkpoint}`, one deterministic path"
-            " a scene; 95% intervals.",
+            f"{self.scenes} scenes{placed}, checkpoint `{self.checkpoint}`, {self._how}; 95%"
+            " intervals.",
             "",
             *Table.of(_results(self.rows[0].name), self.rows).lines(),
             "",
+        ]
+        if self.rows[0].name == WHOLE:
+            return "\n".join(lines)
+        lines += [
             *(f"- {sentence}" for sentence in self.sentences()),
             "",
             *Table.of([GAZE, VALUES, *SCANPATH], self.rows).lines(),
@@ -132,9 +145,13 @@ def evaluate(
 
     `make(split)` gives a native vector environment with autoreset disabled, `placements` scenes an
     image; it is closed here. Where a gaze moves its eye, the first row is named after that, and
-    controls that look where it does are left out.
+    controls that look where it does are left out. A policy with `whole` set has no controls.
     """
     env = make(split)
+    if getattr(policy, "whole", False):
+        with contextlib.closing(env):
+            seen = rollout(policy, env)
+            return (_whole_row(seen, env.unwrapped, _images(seen, env.unwrapped, placements)),)
     gazed = isinstance(env, GazedVectorEnv)
     own, bare = (env.name, env.env) if gazed else (LEARNED, env)
     core = env.unwrapped
@@ -151,8 +168,7 @@ def evaluate(
         "centre": gaze.center_path(glimpses),
         "fixed path": path,
     }
-    # Scenes of one image stand together in intervals: scene i shows image i modulo their number.
-    images = learned.index % (count // placements) if placements > 1 else None
+    images = _images(learned, core, placements)
     rows = [_row(own, learned, core, images)]
     for name, paths in controls.items():
         if name == own or (gazed and (learned.fixations == paths).all()):
@@ -211,6 +227,27 @@ def load_policy(
     config = load_resolved(run.config)
     file = run.checkpoint(checkpoint)
     return config, LEARNERS[config.agent.name].restore(file, device=device or config.device), file
+
+
+def _images(seen: Episodes, core: Any, placements: int) -> NDArray[np.int64] | None:
+    """Which image each scene shows, where one stands in several: they are one in intervals."""
+    if placements == 1:
+        return None
+    return seen.index % (int(core.split_length) // placements)
+
+
+def _whole_row(seen: Episodes, core: Any, images: NDArray[np.int64] | None) -> Row:
+    """A classifier's figures: it reads every pixel and takes no path."""
+    height, width, channels = core.image_shape
+    path = dict.fromkeys(SCANPATH_MEASURES, math.nan)
+    return Row(
+        name=WHOLE,
+        error=stats.proportion_interval(~seen.success, images),
+        reward=stats.mean_interval(seen.reward, images),
+        glimpses=math.nan,
+        sensor_values=float(height * width * channels),
+        scanpath=path | {"distinct_pixels": float(height * width)},
+    )
 
 
 def _row(
@@ -280,25 +317,32 @@ Column = tuple[str, Callable[[Row], str]]
 
 
 def _share(name: str) -> Callable[[Row], str]:
-    return lambda row: f"{100 * row.scanpath[name]:.1f}%"
+    return lambda row: _shown(100 * row.scanpath[name], ".1f", "%")
 
 
 def _plain(name: str) -> Callable[[Row], str]:
-    return lambda row: "-" if np.isnan(row.scanpath[name]) else f"{row.scanpath[name]:.2f}"
+    return lambda row: _shown(row.scanpath[name], ".2f")
+
+
+def _shown(value: float, form: str, unit: str = "") -> str:
+    return "-" if math.isnan(value) else f"{value:{form}}{unit}"
 
 
 GAZE: Column = ("gaze", lambda row: row.name)
 RETURN: Column = ("return", lambda row: f"{row.reward.estimate:.4f}")
-GLIMPSES: Column = ("glimpses", lambda row: f"{row.glimpses:.2f}")
+GLIMPSES: Column = ("glimpses", lambda row: _shown(row.glimpses, ".2f"))
 VALUES: Column = ("values", lambda row: f"{row.sensor_values:.0f}")
 PIXELS: Column = ("pixels", lambda row: f"{row.scanpath['distinct_pixels']:.0f}")
 
 
 def _results(own: str) -> list[Column]:
     """The columns of results where the first row is `own`."""
+    error: Column = ("error %", lambda row: interval_text(row.error, 100))
+    if own == WHOLE:
+        return [error, RETURN, VALUES]
     return [
         GAZE,
-        ("error %", lambda row: interval_text(row.error, 100)),
+        error,
         (f"behind {own}", lambda row: interval_text(row.behind, 100, "+")),
         RETURN,
         GLIMPSES,

@@ -82,6 +82,8 @@ class Journal(Callback):
         self._curves.scalars(metrics, learner.num_timesteps)
         if "eval/error" in metrics and learner.num_timesteps != self._drawn_at:
             self._drawn_at = learner.num_timesteps
+            spent = {"time/cpu_seconds": self._clocks()["cpu_seconds"]}
+            self._curves.scalars(spent, learner.num_timesteps)
             self._draw(learner)
             self._store(learner)
             self._curves.flush()
@@ -111,7 +113,7 @@ class Journal(Callback):
 
     def _draw(self, learner: Any) -> None:
         """Fixation paths on the watched images, the same ones each time."""
-        if self.watched is None:
+        if self.watched is None or getattr(learner, "whole", False):
             return
         core = self.watched.unwrapped
         spread = np.linspace(0, core.split_length - 1, self.watched.num_envs)

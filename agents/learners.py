@@ -2,7 +2,8 @@
 
 A learner is a class with the face of a stable-baselines3 model: `Learner(env, *, seed, device,
 ...)`, `learn(total_timesteps, callback)`, `predict`, `save(path)`, `load(path, env, device)`,
-`num_timesteps`; beside it `validate(env)` and `network`. Entries are strings, so that naming one
+`num_timesteps`; beside it `validate(env)` and `network`. A classifier of whole images is a
+`SoftNetwork`, which `agents.soft.classifier` trains. Entries are strings, so that naming one
 imports nothing.
 """
 
@@ -24,19 +25,32 @@ class Learner:
 
     `entry` is "module:class" under `saccade`; `own` are keywords that a run sets itself and a
     config therefore cannot; `action` is the environment's action mode where the config names none;
-    `autoreset` is how its training environment resets.
+    `autoreset` is how its training environment resets; `whole` says that it is a `SoftNetwork`,
+    which sees the whole image and answers at once.
     """
 
     entry: str
     action: str
     autoreset: str = "Disabled"
     own: frozenset[str] = frozenset({"env", "seed", "device"})
+    whole: bool = False
 
     def load(self) -> Any:
         """Import and return the class."""
         module, name = self.entry.split(":")
         package = __name__.rsplit(".", 2)[0]
-        return getattr(importlib.import_module(f"{package}.{module}"), name)
+        found = getattr(importlib.import_module(f"{package}.{module}"), name)
+        if not self.whole:
+            return found
+        from .soft.classifier import classifier_of
+
+        return classifier_of(found)
+
+    @property
+    def env_defaults(self) -> dict[str, Any]:
+        """The environment's keywords where a config names none."""
+        shown = {"glimpses": 1, "reveal": ["image"]} if self.whole else {}
+        return {"action": self.action, **shown}
 
     def parameters(self) -> Mapping[str, inspect.Parameter]:
         """The class's keywords; UserError where a package that it needs is missing."""
@@ -56,6 +70,10 @@ class Learner:
             raise UserError(f"{error}") from error
 
 
+def _soft(entry: str) -> Learner:
+    return Learner(f"agents.soft.{entry}", action="dict", whole=True)
+
+
 LEARNERS: dict[str, Learner] = {
     "ram": Learner("ram.learner:RAM", action="dict"),
     "ppo": Learner("agents.baselines:PPO", action="grid", autoreset="SameStep"),
@@ -68,6 +86,13 @@ LEARNERS: dict[str, Learner] = {
     ),
     "ppo_location": Learner("agents.location:PPOLocation", action="box", autoreset="SameStep"),
     "sac_location": Learner("agents.location:SACLocation", action="box", autoreset="SameStep"),
+    "fc": _soft("plain:FullyConnected"),
+    "cnn": _soft("plain:CNN"),
+    "resnet": _soft("resnet:ResNet"),
+    "stn": _soft("stn:STN"),
+    "ran": _soft("ran:RAN"),
+    "dvan": _soft("dvan:DVAN"),
+    "soft_ram": _soft("soft_ram:SoftRAM"),
 }
 
 
