@@ -96,7 +96,7 @@ WRONG = {
         "did you mean 'saccade/Digits-v0'?",
     ),
     "unknown agent": (
-        "env: {id: saccade/Digits-v0}\nagent: {name: rma}",
+        "env: {id: saccade/Digits-v0}\nagent: {name: rramm}",
         "did you mean 'ram'?",
     ),
     "no id": ("agent: {name: ram}", "'env.id' is missing"),
