@@ -117,6 +117,10 @@ WRONG = {
         "env: {id: saccade/Digits-v0}\nagent: {name: ram, core: ltsm}",
         "did you mean 'lstm'?",
     ),
+    "no such choice of the scene": (
+        "env: {id: saccade/DistortedDigits-v0, distortion: elastik}\nagent: {name: ram}",
+        "did you mean 'elastic'?",
+    ),
     "a number out of range": (MINIMAL + "train: {threads: 0}", "'train.threads' must be at least"),
     "a negative seed": (MINIMAL + "seed: -1", "'seed' must be at least 0"),
     "a part that is no mapping": ("env: [1]\nagent: {name: ram}", "'env' must hold keys"),
