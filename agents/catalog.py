@@ -18,12 +18,13 @@ def table() -> str:
     rows = [("id", "data", "scene", "canvas", "glimpses", "sensor")]
     for env_id in env_ids():
         keywords = gymnasium.spec(env_id).kwargs
-        pieces = f", {keywords['pieces']} pieces" if "pieces" in keywords else ""
+        how = f", {keywords['pieces']} pieces" if "pieces" in keywords else ""
+        how += f", {keywords['distortion']}" if "distortion" in keywords else ""
         rows.append(
             (
                 env_id,
                 str(keywords.get("source", "-")),
-                f"{keywords.get('scene', '-')}{pieces}",
+                f"{keywords.get('scene', '-')}{how}",
                 _canvas(keywords.get("canvas")),
                 str(keywords.get("glimpses", "-")),
                 _sensor(keywords),

@@ -1,4 +1,4 @@
-"""The command `saccade`: train, evaluate, compare, report, watch, and the list of environments.
+"""The command `saccade`: train, evaluate, compare, transfer, report, watch, and the environments.
 
 A mistake of the user's is one line on stderr and exit code 2; Ctrl-C is exit code 130.
 """
@@ -129,6 +129,27 @@ def _parser() -> argparse.ArgumentParser:
     _add_runs(compare)
     compare.add_argument(
         "--output", metavar="DIR", help="where to write ('compare' beside the first run)"
+    )
+
+    transfer = commands.add_parser(
+        "transfer",
+        allow_abbrev=False,
+        help="trained runs on other clutter or another canvas",
+        description="Evaluate trained runs on their environment with one of its keywords at other "
+        "values, such as --vary canvas 60 100 200 or --vary pieces 0 4 8 16. Prints error and "
+        "multiply-adds, and writes them to --output as transfer.md, transfer.csv and "
+        'transfer.png (which needs matplotlib: pip install "saccade[report]").',
+    )
+    transfer.add_argument("runs", nargs="+", metavar="RUN", help="run folders, such as runs/*")
+    transfer.add_argument(
+        "--vary", nargs="+", required=True, metavar=("KEY", "VALUE"), help="what, and its values"
+    )
+    transfer.add_argument("--split", choices=_SPLITS, default="validation", help="validation")
+    transfer.add_argument(
+        "--placements", metavar="N", type=_positive, help="scenes of each image (the configs')"
+    )
+    transfer.add_argument(
+        "--output", metavar="DIR", help="where to write ('transfer-KEY' beside the first run)"
     )
 
     report = commands.add_parser(
@@ -296,6 +317,27 @@ def _compare(parsed: argparse.Namespace, _: dict[str, str]) -> int:
     return 0
 
 
+def _transfer(parsed: argparse.Namespace, _: dict[str, str]) -> int:
+    from . import config, transfer
+    from .figures import MissingExtra
+
+    key, *texts = parsed.vary
+    values = [config.read_yaml(text, "--vary") for text in texts]
+    if not values:
+        raise UserError(f"--vary {key}: give values behind it, such as --vary pieces 0 4 8")
+    folder = Path(parsed.output or _beside(parsed.runs[0], f"transfer-{key}"))
+    transfer.check_output(folder)
+    found = transfer.transfer(parsed.runs, key, values, parsed.split, placements=parsed.placements)
+    print(transfer.markdown(found))
+    try:
+        files = transfer.write(found, folder)
+    except MissingExtra as error:
+        print(f"saccade: {folder} has the tables alone: {error}", file=sys.stderr)
+        return 0
+    print("Written: " + " ".join(shlex.quote(str(file)) for file in files), file=sys.stderr)
+    return 0
+
+
 def _report(parsed: argparse.Namespace, _: dict[str, str]) -> int:
     from . import figures, report
 
@@ -306,9 +348,9 @@ def _report(parsed: argparse.Namespace, _: dict[str, str]) -> int:
     return 0
 
 
-def _beside(run: str) -> Path:
+def _beside(run: str, name: str = "compare") -> Path:
     path = Path(run)
-    return (path if path.name not in ("", "..") else path.resolve()).parent / "compare"
+    return (path if path.name not in ("", "..") else path.resolve()).parent / name
 
 
 def _compared(parsed: argparse.Namespace) -> Any:
@@ -346,6 +388,7 @@ _COMMANDS = {
     "train": _train,
     "evaluate": _evaluate,
     "compare": _compare,
+    "transfer": _transfer,
     "report": _report,
     "watch": _watch,
     "envs": _envs,

@@ -136,14 +136,14 @@ def compare(
     file missing or cut short, a run or a seed given twice; all folders are read before the first
     evaluation.
     """
-    opened = _open(paths)
+    opened = open_runs(paths)
     restored = {run.path: load_policy(run, device="cpu")[1] for run, _ in opened}
     sections = []
     for title, members in _by_section(opened).items():
         scenes = placements or max(config.train.eval_placements for _, config in members)
-        bundles = _by_config(members)
+        bundles = bundles_of(members)
         groups = []
-        for label, bundle in zip(_labels([b[0][1] for b in bundles]), bundles, strict=True):
+        for label, bundle in zip(labels_of([b[0][1] for b in bundles]), bundles, strict=True):
             seeds = tuple(
                 _seed(run, config, restored[run.path].num_timesteps, split, scenes, device)
                 for run, config in bundle
@@ -185,7 +185,7 @@ def pool(name: str, rows: Sequence[Row]) -> Row:
     )
 
 
-def _open(paths: Sequence[str | Path]) -> list[tuple[RunFolder, Config]]:
+def open_runs(paths: Sequence[str | Path]) -> list[tuple[RunFolder, Config]]:
     """The runs and their configs; a comparison's own folder among them is passed over."""
     opened: dict[Path, tuple[RunFolder, Config]] = {}
     for path in paths:
@@ -282,7 +282,7 @@ def _scene_keywords(config: Config) -> set[str]:
     return {"source", *parameters_of(scene)} & config.env.keywords.keys()
 
 
-def _by_config(
+def bundles_of(
     members: Iterable[tuple[RunFolder, Config]],
 ) -> list[list[tuple[RunFolder, Config]]]:
     """Seeds of one config together, in order of their seeds; one seed is there once."""
@@ -301,7 +301,7 @@ def _by_config(
     return list(bundles.values())
 
 
-def _labels(configs: Sequence[Config]) -> list[str]:
+def labels_of(configs: Sequence[Config]) -> list[str]:
     """A name for each group's config: its agent and gaze, and what tells it from its namesakes."""
     labels = [_plain_label(config) for config in configs]
     result = []

@@ -18,6 +18,7 @@ from .errors import UserError
 
 if TYPE_CHECKING:
     from .compare import Comparison, Group, Section
+    from .transfer import Transfer
 
 # Okabe and Ito's colours, told apart by colour-blind readers too; then again with other strokes.
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
@@ -109,6 +110,44 @@ def learning_curves(comparison: Comparison) -> bytes | None:
     return _png(figure)
 
 
+def transfer(found: Transfer) -> bytes:
+    """Two panels over the varied keyword: error, and multiply-adds an image."""
+    figure = _figure(2 * _PANEL[0], _PANEL[1] + LINE * (len(found.lines) + 1))
+    left, right = figure.subplots(1, 2)
+    handles: dict[str, Any] = {}
+    extent: list[float] = []
+    for place, line in enumerate(found.lines):
+        style = _style_of(place)
+        there = [point for point in line.points if point.error is not None]
+        if not there:
+            continue
+        x = [point.value for point in there]
+        errors = [point.error.scaled(100) for point in there if point.error is not None]
+        extent += [value for error in errors for value in (error.low, error.high)]
+        handles[line.label] = left.errorbar(
+            x,
+            [error.estimate for error in errors],
+            yerr=[
+                [error.estimate - error.low for error in errors],
+                [error.high - error.estimate for error in errors],
+            ],
+            fmt=style["marker"] + style["stroke"],
+            capsize=3,
+            lw=1.4,
+            color=style["color"],
+        )
+        adds = [point.cost.multiply_adds for point in there if point.cost is not None]
+        right.plot(x, adds, style["marker"] + style["stroke"], lw=1.4, color=style["color"])
+    for axes, label in ((left, f"{found.split} error, %"), (right, "multiply-adds an image")):
+        axes.set(xlabel=found.key, ylabel=label)
+        axes.set_xticks(sorted({point.value for line in found.lines for point in line.points}))
+        _plain_frame(axes)
+    _errors_on_y(left, extent)
+    right.set_yscale("log")
+    _legend(figure, handles, columns=2)
+    return _png(figure)
+
+
 def _draw_curve(
     axes: Any,
     comparison: Comparison,
@@ -174,7 +213,10 @@ def _figure(width: float, height: float) -> Any:
 def _style(comparison: Comparison, group: Group) -> dict[str, str]:
     """The same for one label in every panel and figure."""
     labels = list(dict.fromkeys(other.label for other in comparison.groups))
-    place = labels.index(group.label)
+    return _style_of(labels.index(group.label))
+
+
+def _style_of(place: int) -> dict[str, str]:
     return {
         "color": COLOURS[place % len(COLOURS)],
         "stroke": STROKES[place // len(COLOURS) % len(STROKES)],

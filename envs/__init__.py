@@ -17,6 +17,7 @@ _HOME = {
     "PlainScene": ".scenes",
     "TranslatedScene": ".scenes",
     "ClutteredScene": ".scenes",
+    "DistortedScene": ".scenes",
 }
 
 __all__ = sorted(_HOME)

@@ -80,6 +80,19 @@ def integers(
     return (uniform(key, stream, count) * np.array(high, np.float64)).astype(np.int64)
 
 
+def normal(key: NDArray[np.uint64], stream: int, count: int) -> NDArray[np.float64]:
+    """Draw `count` standard normal numbers for each key, by Box and Muller (1958) on `uniform`.
+
+    Returns:
+        float64 `(n, count)`; the last bits are the processor's, since logarithm and cosine are.
+    """
+    half = (count + 1) // 2
+    draws = uniform(key, stream, 2 * half)
+    radius = np.sqrt(-2 * np.log(1 - draws[:, :half]))  # of a number in (0, 1]
+    turn = 2 * np.pi * draws[:, half:]
+    return np.concatenate([radius * np.cos(turn), radius * np.sin(turn)], axis=1)[:, :count]
+
+
 def permutation(seed: int, epoch: int, length: int) -> NDArray[np.int64]:
     """The order in which epoch number `epoch` shows `length` images, int64 `(length,)`."""
     key = make_key(seed, epoch)

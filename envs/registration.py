@@ -8,6 +8,13 @@ from typing import Any
 import gymnasium as gym
 
 _SMALL: dict[str, Any] = {"scene": "plain", "glimpses": 6, "size": 8, "scales": 1}
+_DISTORTED: dict[str, Any] = {
+    "scene": "distorted",
+    "distortion": "rotation",
+    "glimpses": 6,
+    "size": 8,
+    "scales": 2,
+}
 _LARGE: dict[str, Any] = {"canvas": 60, "glimpses": 6, "size": 12, "scales": 3}
 _LARGEST: dict[str, Any] = {"canvas": 100, "glimpses": 8, "size": 12, "scales": 4}
 
@@ -20,6 +27,7 @@ ENVIRONMENTS: dict[str, dict[str, Any]] = {
         "pieces": 4,
         **_LARGE,
     },
+    "saccade/DistortedDigits-v0": {"source": "digits", **_DISTORTED},
     "saccade/MNIST-v0": {"source": "mnist", **_SMALL},
     "saccade/FashionMNIST-v0": {"source": "fashion-mnist", **_SMALL},
     "saccade/TranslatedMNIST-v0": {"source": "mnist", "scene": "translated", **_LARGE},
@@ -35,6 +43,7 @@ ENVIRONMENTS: dict[str, dict[str, Any]] = {
         "pieces": 8,
         **_LARGEST,
     },
+    "saccade/DistortedMNIST-v0": {"source": "mnist", **_DISTORTED},
 }
 
 

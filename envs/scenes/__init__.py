@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from .base import Scene, SceneError
 from .cluttered import ClutteredScene
+from .distorted import DistortedScene
 from .plain import PlainScene
 from .translated import TranslatedScene
 
@@ -14,12 +15,14 @@ SCENES: dict[str, type[Scene]] = {
     "plain": PlainScene,
     "translated": TranslatedScene,
     "cluttered": ClutteredScene,
+    "distorted": DistortedScene,
 }
 
 
 __all__ = [
     "SCENES",
     "ClutteredScene",
+    "DistortedScene",
     "PlainScene",
     "Scene",
     "SceneError",

@@ -64,6 +64,8 @@ def test_the_environments_are_listed_without_torch_or_data():
     assert done.returncode == 0, done.stderr
     (line,) = (line for line in done.stdout.splitlines() if "ClutteredMNIST100-v0" in line)
     assert all(word in line for word in ("mnist", "8 pieces", "100x100", "4 x 12x12"))
+    (line,) = (line for line in done.stdout.splitlines() if "DistortedMNIST-v0" in line)
+    assert all(word in line for word in ("mnist", "distorted, rotation", "2 x 8x8"))
 
 
 def test_an_environment_has_a_page(capsys):

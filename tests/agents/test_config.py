@@ -96,7 +96,7 @@ WRONG = {
         "did you mean 'saccade/Digits-v0'?",
     ),
     "unknown agent": (
-        "env: {id: saccade/Digits-v0}\nagent: {name: rma}",
+        "env: {id: saccade/Digits-v0}\nagent: {name: rramm}",
         "did you mean 'ram'?",
     ),
     "no id": ("agent: {name: ram}", "'env.id' is missing"),
@@ -116,6 +116,10 @@ WRONG = {
     "no such choice": (
         "env: {id: saccade/Digits-v0}\nagent: {name: ram, core: ltsm}",
         "did you mean 'lstm'?",
+    ),
+    "no such choice of the scene": (
+        "env: {id: saccade/DistortedDigits-v0, distortion: elastik}\nagent: {name: ram}",
+        "did you mean 'elastic'?",
     ),
     "a number out of range": (MINIMAL + "train: {threads: 0}", "'train.threads' must be at least"),
     "a negative seed": (MINIMAL + "seed: -1", "'seed' must be at least 0"),

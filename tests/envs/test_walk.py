@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 
-from saccade.envs.draws import integers, make_key, permutation, uniform
+from saccade.envs.draws import integers, make_key, normal, permutation, uniform
 from saccade.envs.walk import Order
 
 
@@ -96,6 +97,19 @@ def test_draws_are_uniform_and_independent_of_the_batch():
     assert ((counts - expected) ** 2 / expected).sum() < 110  # chi-square, 63 degrees: p > 1e-4
     assert np.array_equal(uniform(key[7:9], 0, 2), draws[7:9])
     assert not np.array_equal(uniform(key, 1, 2), draws)
+
+
+@pytest.mark.parametrize("count", [1, 5, 8])
+def test_normal_draws_are_gaussian_and_independent_of_the_batch(count):
+    key = make_key(2, np.arange(40000 // count))
+    draws = normal(key, 0, count)
+    assert draws.shape == (len(key), count) and np.isfinite(draws).all()
+    assert stats.kstest(draws.ravel(), "norm").pvalue > 1e-3
+    if count > 1:
+        together = np.corrcoef(draws.T) - np.eye(count)
+        assert np.abs(together).max() < 5 / np.sqrt(len(key))
+    assert np.allclose(normal(key[7:9], 0, count), draws[7:9], rtol=0, atol=1e-12)
+    assert not np.array_equal(normal(key, 1, count), draws)
 
 
 def test_keys_of_small_tuples_do_not_meet():
