@@ -168,10 +168,11 @@ def _parser() -> argparse.ArgumentParser:
     watch = commands.add_parser(
         "watch",
         allow_abbrev=False,
-        help="pictures and a film of fixation paths",
-        description="Draw a run's fixation paths: a picture of them all, and an animation.",
+        help="pictures of where runs look, films of their paths",
+        description="Draw where a run looks: a picture, and an animation of fixation paths. Of "
+        "several runs: one picture of the same scenes, a column for each, beside the first run.",
     )
-    _add_run(watch)
+    _add_run(watch, "+")
     watch.add_argument(
         "--images", type=_natural, nargs="+", metavar="N", help="places in the split (the first 8)"
     )
@@ -188,8 +189,8 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add_run(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("run", help="a run folder")
+def _add_run(parser: argparse.ArgumentParser, many: str | None = None) -> None:
+    parser.add_argument("run", nargs=many, metavar="RUN", help="a run folder")
     parser.add_argument("--split", choices=_SPLITS, default="validation", help="validation")
     parser.add_argument("--checkpoint", choices=("best", "last"), help="best where there is one")
     parser.add_argument("--device", help="where to run it (the config's)")
@@ -361,17 +362,14 @@ def _compared(parsed: argparse.Namespace) -> Any:
 
 def _watch(parsed: argparse.Namespace, _: dict[str, str]) -> int:
     from .runs import RunFolder
-    from .watch import watch
+    from .watch import watch, watch_together
 
-    files = watch(
-        RunFolder.open(parsed.run),
-        parsed.images,
-        split=parsed.split,
-        form=parsed.format,
-        output=parsed.output,
-        checkpoint=parsed.checkpoint,
-        device=parsed.device,
-    )
+    options = {name: getattr(parsed, name) for name in ("split", "output", "checkpoint", "device")}
+    runs = list(map(RunFolder.open, parsed.run))
+    if len(runs) > 1:
+        files = watch_together(runs, parsed.images, **options)
+    else:
+        files = watch(runs[0], parsed.images, form=parsed.format, **options)
     for file in files:
         print(file)
     return 0

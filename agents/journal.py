@@ -17,14 +17,14 @@ from ..ram.callbacks import Callback, Validation
 from . import pictures
 from .config import Config
 from .curves import Curves
-from .rollout import rollout
+from .drawing import draw
 from .runs import RunFolder
 
 BAR = "{l_bar}{bar}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}{postfix}]"
 
 
 class Journal(Callback):
-    """Writes TensorBoard events and metrics.json, draws paths, and shows progress on stderr.
+    """Writes TensorBoard events and metrics.json, draws where it looks, shows progress on stderr.
 
     State: the clocks since the start, the open event file and bar, and the newest metrics. Comes
     after `validation` among the callbacks, whose best result it tells.
@@ -112,25 +112,13 @@ class Journal(Callback):
         )
 
     def _draw(self, learner: Any) -> None:
-        """Fixation paths on the watched images, the same ones each time."""
-        if self.watched is None or getattr(learner, "whole", False):
+        """Where it looks on the watched images, the same ones each time."""
+        if self.watched is None:
             return
-        core = self.watched.unwrapped
-        spread = np.linspace(0, core.split_length - 1, self.watched.num_envs)
-        seen = rollout(learner, self.watched, np.unique(spread.astype(np.int64)))
-        shown = core.images[: len(seen)]
-        sensor = core.sensor
-        grid = pictures.paths_grid(
-            shown,
-            seen.fixations,
-            sensor.size,
-            sensor.scales,
-            seen.label,
-            seen.answer,
-            core.classes,
-        )
-        self._curves.picture("eval/paths", grid, learner.num_timesteps)
-        pictures.save_png(self.run.pictures / "paths.png", grid)
+        spread = np.linspace(0, self.watched.unwrapped.split_length - 1, self.watched.num_envs)
+        drawing = draw(learner, self.watched, np.unique(spread.astype(np.int64)))
+        self._curves.picture(f"eval/{drawing.name}", drawing.picture, learner.num_timesteps)
+        pictures.save_png(self.run.pictures / f"{drawing.name}.png", drawing.picture)
 
     def _clocks(self) -> dict[str, float]:
         """Seconds since the run began, those of earlier parts of a resumed run included."""

@@ -65,12 +65,12 @@ def paths_grid(
     pen = ImageDraw.Draw(grid)
     for n in range(count):
         x, y = GAP + n % columns * pitch[0], GAP + n // columns * pitch[1]
-        path = _looked(fixations[n])
+        path = looked(fixations[n])
         cell_picture = paint_path(
             images[n], path, size, scales, zoom=zoom, margin=margin, all_outlines=True
         )
         grid.paste(cell_picture, (x, y))
-        right, text = _verdict(classes, int(labels[n]), int(answers[n]))
+        right, text = verdict(classes, int(labels[n]), int(answers[n]))
         write_caption(pen, (x + 2, y + cell[1] + CAPTION // 2), text, right, cell[0] - 4, 14)
     return np.array(grid)
 
@@ -102,16 +102,16 @@ def episode_frames(
     _check_lengths(images, fixations=fixations, labels=labels, answers=answers, boxes=boxes)
     frames = []
     for n in range(len(images)):
-        path = _looked(fixations[n])
-        right, said = _verdict(classes, int(labels[n]), int(answers[n]))
+        path = looked(fixations[n])
+        right, said = verdict(classes, int(labels[n]), int(answers[n]))
         box = None if boxes is None else boxes[n]
         for t in range(1, len(path) + 1):
             glimpse = sensor(images[n : n + 1], path[t - 1 : t])[0]  # (scales * C, size, size)
-            looked = f"glimpse {t}/{fixations.shape[1]}"
+            count = f"glimpse {t}/{fixations.shape[1]}"
             scene = (images[n], path[:t], sensor.size, sensor.scales, glimpse)
-            label = f"{looked}   label {classes[int(labels[n])]}"
+            label = f"{count}   label {classes[int(labels[n])]}"
             frames.append(draw(*scene, caption=label, box=box))
-        frames += [draw(*scene, caption=f"{looked}   {said}", box=box, good=right)] * hold
+        frames += [draw(*scene, caption=f"{count}   {said}", box=box, good=right)] * hold
     return frames
 
 
@@ -201,7 +201,7 @@ def save_mp4(path: str | os.PathLike[str], frames: Iterable[np.ndarray], fps: fl
     return replace_file(path, write)
 
 
-def _looked(path: np.ndarray) -> np.ndarray:
+def looked(path: np.ndarray) -> np.ndarray:
     """The part (t, 2) of a path (T, 2) before the first NaN."""
     ended = np.isnan(path).any(axis=1)
     path = path[: int(ended.argmax())] if ended.any() else path
@@ -210,7 +210,7 @@ def _looked(path: np.ndarray) -> np.ndarray:
     return path
 
 
-def _verdict(classes: Sequence[str], label: int, answer: int) -> tuple[bool, str]:
+def verdict(classes: Sequence[str], label: int, answer: int) -> tuple[bool, str]:
     """Whether the answer is right, and the caption that says so."""
     if answer == label:
         return True, f"answer {classes[answer]}"

@@ -1,6 +1,6 @@
 """A comparison as one HTML page that needs nothing else: no network, no files beside it.
 
-Tables, figures, pictures of fixation paths and configs, all inside the file. Needs the extra
+Tables, figures, pictures of where agents look and configs, all inside the file. Needs the extra
 `report`.
 """
 
@@ -19,7 +19,7 @@ from .errors import UserError
 from .evaluate import load_policy
 from .pictures import png_bytes
 from .runs import write_atomic
-from .watch import draw_paths
+from .watch import draw_run
 
 GENERATOR = "saccade report"
 _TEMPLATE = Path(__file__).with_name("report.html.jinja")
@@ -56,7 +56,7 @@ def html(comparison: Comparison) -> str:
             "scope": words.scope(comparison, section),
             "tables": words.tables(section),
             "sentences": words.sentences(section),
-            "paths": [_paths(comparison, group) for group in section.groups],
+            "looks": [_looks(comparison, group) for group in section.groups],
         }
         for section in comparison.sections
     ]
@@ -109,16 +109,16 @@ def _figures(comparison: Comparison) -> list[dict[str, str]]:
     return found
 
 
-def _paths(comparison: Comparison, group: Group) -> dict[str, str]:
-    """The paths of a group's first seed on the first scenes of the split."""
+def _looks(comparison: Comparison, group: Group) -> dict[str, str]:
+    """Where a group's first seed looks on the first scenes of the split."""
     seed = group.seeds[0]
     config, policy, file = load_policy(seed.run, device="cpu")
-    picture, _ = draw_paths(config, policy, comparison.split)
+    drawing = draw_run(config, policy, comparison.split)
     return {
-        "source": _data(png_bytes(picture)),
+        "source": _data(png_bytes(drawing.picture)),
         "label": group.label,
         "caption": f"seed {config.seed} on the first scenes of {comparison.split}, checkpoint"
-        f" {file.stem}; numbered from the first glimpse, the last in yellow.",
+        f" {file.stem}; {drawing.caption}",
     }
 
 

@@ -1,88 +1,138 @@
-"""Watch a run look: a picture of its fixation paths on chosen images, and an animation of them."""
+"""Watch runs look: pictures of where they do on chosen images, and an animation of paths."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from gymnasium.error import DependencyNotInstalled
-from numpy.typing import NDArray
 
 from . import pictures
+from .compare import labels_of
 from .config import Config
+from .drawing import Drawing, Looks, draw, look, together
 from .environments import make_env
 from .errors import UserError
 from .evaluate import load_policy
-from .rollout import rollout
 from .runs import RunFolder
 
 SHOWN = 8  # images where none are chosen
+
+Split = Literal["validation", "test"]
 
 
 def watch(
     run: RunFolder,
     images: Sequence[int] | None = None,
     *,
-    split: Literal["validation", "test"] = "validation",
+    split: Split = "validation",
     form: Literal["gif", "mp4", "png"] = "gif",
     output: str | Path | None = None,
     checkpoint: str | None = None,
     device: str | None = None,
 ) -> list[Path]:
-    """Draw the paths on scenes `images` of a split: a PNG of them all, and an animation.
+    """Draw where a run looks on scenes `images` of a split: a PNG, and an animation of paths.
 
-    Returns the files written, in the run's `pictures` or in `output`; "png" makes no animation.
+    Returns the files written, in the run's `pictures` or in `output`; "png" makes no animation,
+    and there is none of what does not move.
     """
     config, policy, _ = load_policy(run, checkpoint, device)
-    grid, film = draw_paths(config, policy, split, images)
-
-    folder = run.pictures if output is None else Path(output)
-    stem = folder / f"paths-{split}"
-    if images is not None:
-        stem = folder / f"paths-{split}-{'-'.join(map(str, images[:8]))}"
-    try:
-        files = [pictures.save_png(f"{stem}.png", grid)]
-        if form != "png":
+    drawing = draw_run(config, policy, split, images)
+    stem = _stem(run.pictures if output is None else output, drawing.name, split, images)
+    with _writing(stem.parent):
+        files = [pictures.save_png(f"{stem}.png", drawing.picture)]
+        if form != "png" and drawing.film is not None:
             save = pictures.save_gif if form == "gif" else pictures.save_mp4
-            files.append(save(f"{stem}.{form}", film()))
+            files.append(save(f"{stem}.{form}", drawing.film()))
+    return files
+
+
+def watch_together(
+    runs: Sequence[RunFolder],
+    images: Sequence[int] | None = None,
+    *,
+    split: Split = "validation",
+    output: str | Path | None = None,
+    checkpoint: str | None = None,
+    device: str | None = None,
+) -> list[Path]:
+    """Draw where several runs look on the same scenes, a row each, a column for each run.
+
+    Returns the file written, beside the first run or in `output`. Raises UserError where the runs'
+    environments do not show the same scenes.
+    """
+    loaded = [load_policy(run, checkpoint, device)[:2] for run in runs]
+    found: dict[str, Looks] = {}
+    for run, name, (config, policy) in zip(
+        runs, _names([c for c, _ in loaded]), loaded, strict=True
+    ):
+        with _scenes(config, split, images) as (env, chosen):
+            found[name] = look(policy, env, chosen)
+        first, seen = next(iter(found.values())), found[name]
+        if not np.array_equal(first.images, seen.images):
+            raise UserError(
+                f"{run.path}: shows other scenes than {runs[0].path}: watch runs of one environment"
+            )
+    beside = runs[0].path.resolve().parent
+    stem = _stem(beside if output is None else output, "attention", split, images)
+    with _writing(stem.parent):
+        return [pictures.save_png(f"{stem}.png", together(found))]
+
+
+def draw_run(
+    config: Config, policy: Any, split: str, images: Sequence[int] | None = None
+) -> Drawing:
+    """Where a run's policy looks on scenes `images` of a split, without them the first `SHOWN`."""
+    with _scenes(config, split, images) as (env, chosen):
+        return draw(policy, env, chosen)
+
+
+@contextmanager
+def _scenes(
+    config: Config, split: str, images: Sequence[int] | None
+) -> Iterator[tuple[Any, list[int]]]:
+    """The environment of a split, and which of its scenes are chosen; UserError if not there."""
+    chosen = list(range(SHOWN)) if images is None else list(images)
+    env = make_env(config, split, num_envs=len(chosen))
+    try:
+        length = env.unwrapped.split_length
+        if images is None:
+            chosen = [min(place, length - 1) for place in chosen]
+        for place in chosen:
+            if not 0 <= place < length:
+                raise UserError(f"--images {place}: the {split} split has places 0 to {length - 1}")
+        yield env, chosen
+    finally:
+        env.close()
+
+
+def _names(configs: Sequence[Config]) -> list[str]:
+    """An agent's name for each config, with its seed where it is not the only one."""
+    names = labels_of(configs)
+    return [
+        f"{name}, seed {config.seed}" if names.count(name) > 1 else name
+        for name, config in zip(names, configs, strict=True)
+    ]
+
+
+def _stem(folder: str | Path, name: str, split: str, images: Sequence[int] | None) -> Path:
+    """A picture's file without its ending."""
+    chosen = "" if images is None else "-" + "-".join(map(str, images[:8]))
+    return Path(folder) / f"{name}-{split}{chosen}"
+
+
+@contextmanager
+def _writing(folder: Path) -> Iterator[None]:
+    """What hinders writing into a folder as a UserError."""
+    try:
+        yield
     except DependencyNotInstalled as error:
         raise UserError(str(error)) from None
     except OSError as error:
         raise UserError(f"{folder}: {error.strerror or error}") from None
-    return files
-
-
-def draw_paths(
-    config: Config, policy: Any, split: str, images: Sequence[int] | None = None
-) -> tuple[NDArray[np.uint8], Callable[[], list[NDArray[np.uint8]]]]:
-    """A policy's paths on scenes `images` of a split, without them the first `SHOWN`.
-
-    Returns the picture of them all, uint8 (h, w, 3), and a function that draws a film's frames.
-    """
-    chosen = list(range(SHOWN)) if images is None else list(images)
-    env = make_env(config, split, num_envs=len(chosen))
-    core = env.unwrapped
-    if images is None:
-        chosen = [min(place, core.split_length - 1) for place in chosen]
-    for place in chosen:
-        if not 0 <= place < core.split_length:
-            raise UserError(
-                f"--images {place}: the {split} split has places 0 to {core.split_length - 1}"
-            )
-    seen = rollout(policy, env, chosen)
-    env.reset(options={"index": seen.index})
-    frames = core.images.copy()
-    env.close()
-    sensor, classes = core.sensor, core.classes
-    scenes = (frames, seen.fixations)
-    grid = pictures.paths_grid(
-        *scenes, sensor.size, sensor.scales, seen.label, seen.answer, classes
-    )
-    return grid, lambda: pictures.episode_frames(
-        *scenes, sensor, seen.label, seen.answer, classes, boxes=seen.box
-    )
 
 
 if __name__ == "__main__":

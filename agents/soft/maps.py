@@ -40,3 +40,15 @@ def principal(network: SoftNetwork, images: Tensor) -> tuple[str, Tensor] | None
 def tensor(classifier: Any, images: NDArray) -> Tensor:
     """Images as its environment shows them, float32 (n, C, H, W), for a classifier's network."""
     return torch.tensor(images, device=classifier.device)
+
+
+def outlines(network: Any, images: Tensor) -> Tensor:
+    """The line around what a transformer cuts out of images, (B, P, 2) in [-1, 1], clockwise.
+
+    Its corners; of a thin-plate spline, whose edges bend, all points of the grid's border.
+    """
+    if getattr(getattr(network, "transformer", None), "kind", "") != "tps":
+        return network.corners(images)
+    grid = network.transformer.grid(images)  # (B, h, w, 2)
+    sides = (grid[:, 0], grid[:, 1:, -1], grid[:, -1, :-1].flip(1), grid[:, 1:-1, 0].flip(1))
+    return torch.cat(sides, 1)

@@ -1,0 +1,217 @@
+"""Where a policy looks, as a picture: a path, a frame, a map or gates, whichever its kind has.
+
+One way for everyone: TensorBoard, `saccade watch` and the report all draw by it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ..envs.render import outside_margin, paint_path
+from ..envs.sensor import GlimpseSensor
+from . import pictures
+from .rollout import rollout, shown
+from .soft import pictures as soft
+from .soft.maps import GRADCAM, maps_of, outlines, tensor
+
+GATED = 200  # scenes over which gates are summed up
+MOST_MAPS = 6  # maps shown of one network
+
+
+@dataclass(frozen=True, eq=False)
+class Looks:
+    """What a policy saw on N scenes, what it answered, and where it looked.
+
+    images: uint8 (N, H, W, C). labels, answers: int (N,), places in `classes`. boxes: (N, 4), the
+    targets'. Of the rest a kind has its own: fixations (N, T, 2) through a `sensor`; outlines
+    (N, P, 2) in [-1, 1] of cuts (N, C, h, w); maps (N, H, W) by name; gates (M, C) by stage, of M
+    scenes.
+    """
+
+    images: NDArray[np.uint8]
+    labels: NDArray[np.int64]
+    answers: NDArray[np.int64]
+    classes: Sequence[str]
+    boxes: NDArray[np.float32]
+    sensor: GlimpseSensor
+    fixations: NDArray[np.float32] | None = None
+    outlines: NDArray[np.float32] | None = None
+    cuts: NDArray[np.float32] | None = None
+    maps: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
+    gates: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class Drawing:
+    """A picture, uint8 RGB (h, w, 3), what `name` files and curves give it, and how to read it.
+
+    `film` draws frames of the paths; None where nothing moves.
+    """
+
+    name: str
+    picture: NDArray[np.uint8]
+    caption: str
+    film: Callable[[], list[NDArray[np.uint8]]] | None = None
+
+
+def draw(policy: Any, env: Any, scenes: Sequence[int] | NDArray[np.integer]) -> Drawing:
+    """Where a policy looks on some scenes of a native vector environment's split."""
+    seen = look(policy, env, scenes)
+    if seen.fixations is not None:
+        return _paths(seen)
+    if seen.outlines is not None:
+        return _frames(seen)
+    return _maps(seen)
+
+
+def look(policy: Any, env: Any, scenes: Sequence[int] | NDArray[np.integer]) -> Looks:
+    """Play some scenes and see where the policy looks."""
+    core = env.unwrapped
+    seen = rollout(policy, env, scenes)
+    frames, observed = [], []
+    for observation, _ in shown(env, scenes):
+        lanes = len(observation["fixation"])
+        frames.append(core.images[:lanes].copy())
+        observed.append(observation)
+    common = {
+        "images": np.concatenate(frames),
+        "labels": seen.label,
+        "answers": seen.answer,
+        "classes": core.classes,
+        "boxes": seen.box,
+        "sensor": core.sensor,
+    }
+    if not getattr(policy, "whole", False):
+        return Looks(**common, fixations=seen.fixations)
+    network = policy.network.eval()
+    images = tensor(policy, np.concatenate([part["image"] for part in observed]))
+    with torch.no_grad():
+        if hasattr(network, "fixations"):
+            found = network.fixations(images).cpu().numpy()
+            return Looks(**common | {"sensor": network.sensor}, fixations=found)
+        if hasattr(network, "corners"):
+            around, cuts = outlines(network, images), network.cut(images)
+            return Looks(**common, outlines=around.cpu().numpy(), cuts=cuts.cpu().numpy())
+    maps = {name: found.cpu().numpy() for name, found in maps_of(network, images).items()}
+    return Looks(**common, maps=maps, gates=_gates(policy, env))
+
+
+def together(looks: Mapping[str, Looks]) -> NDArray[np.uint8]:
+    """Several policies on the same scenes, a column each under its name."""
+    margin = max(_margin(seen) for seen in looks.values())
+    first = next(iter(looks.values()))
+    frame = soft.Frame.of(first.images, margin)
+    return soft.side_by_side(
+        {name: _panels(seen, frame) for name, seen in looks.items()},
+        first.labels,
+        {name: seen.answers for name, seen in looks.items()},
+        first.classes,
+    )
+
+
+def _paths(seen: Looks) -> Drawing:
+    assert seen.fixations is not None
+    scenes, sensor = (seen.images, seen.fixations), seen.sensor
+    labels, answers, classes = seen.labels, seen.answers, seen.classes
+    return Drawing(
+        "paths",
+        pictures.paths_grid(*scenes, sensor.size, sensor.scales, labels, answers, classes),
+        "numbered from the first glimpse, the last in yellow.",
+        lambda: pictures.episode_frames(
+            *scenes, sensor, labels, answers, classes, boxes=seen.boxes
+        ),
+    )
+
+
+def _frames(seen: Looks) -> Drawing:
+    """The input, where it was cut, what was cut out, and the answer."""
+    assert seen.cuts is not None
+    frame = soft.Frame.of(seen.images, _margin(seen))
+    columns = {
+        "input": [soft.plain(image, frame) for image in seen.images],
+        "where it is cut": _panels(seen, frame),
+        "what is cut out": [soft.cut_out(cut, frame) for cut in seen.cuts],
+    }
+    return Drawing(
+        "attention",
+        soft.sheet(columns, seen.labels, seen.answers, seen.classes),
+        "the image, the frame that the network found in it, what it cut out there and classified.",
+    )
+
+
+def _maps(seen: Looks) -> Drawing:
+    """The input, every map over it, the answer; gates under all."""
+    frame = soft.Frame.of(seen.images)
+    columns = {"input": [soft.plain(image, frame) for image in seen.images]}
+    for name in list(seen.maps)[:MOST_MAPS]:
+        pairs = zip(seen.images, seen.maps[name], strict=True)
+        columns[name] = [soft.weighed(image, weights, frame) for image, weights in pairs]
+    said, below = [], []
+    if seen.maps:
+        below.append(soft.key())
+    if seen.gates:
+        width = soft.sheet_width(len(columns), frame.size[0], len(seen.labels))
+        below += soft.gate_charts(seen.gates, width)
+        scenes = len(next(iter(seen.gates.values())))
+        said.append(f"Bars: gates, their mean over {scenes} images; lines: from 5% to 95% of them.")
+    if GRADCAM in seen.maps:
+        said.append("Grad-CAM: which places spoke for the answer.")
+    note = " ".join(said)
+    picture = soft.sheet(columns, seen.labels, seen.answers, seen.classes, below, note)
+    what = "the image, maps over it and the answer." if seen.maps else "the image and the answer."
+    return Drawing("attention", picture, f"{what} {note}".strip())
+
+
+def _margin(seen: Looks) -> int:
+    """Image pixels to show around the images."""
+    height, width = seen.images.shape[1:3]
+    if seen.fixations is not None:
+        size, scales = seen.sensor.size, seen.sensor.scales
+        return min(outside_margin(height, width, size, scales), max(1, size // 2))
+    return 0 if seen.outlines is None else soft.margin_for(seen.outlines, height, width)
+
+
+def _panels(seen: Looks, frame: soft.Frame) -> list[Any]:
+    """The panel of each scene that says most: the path, the frame, the map, or the image alone."""
+    if seen.fixations is not None:
+        how = (seen.sensor.size, seen.sensor.scales)
+        return [
+            paint_path(
+                image,
+                pictures.looked(path),
+                *how,
+                zoom=frame.zoom,
+                margin=frame.margin,
+                all_outlines=True,
+            )
+            for image, path in zip(seen.images, seen.fixations, strict=True)
+        ]
+    if seen.outlines is not None:
+        pairs = zip(seen.images, seen.outlines, strict=True)
+        return [soft.outlined(image, outline, frame) for image, outline in pairs]
+    if seen.maps:
+        weights = next(iter(seen.maps.values()))
+        pairs = zip(seen.images, weights, strict=True)
+        return [soft.weighed(image, one, frame) for image, one in pairs]
+    return [soft.plain(image, frame) for image in seen.images]
+
+
+def _gates(policy: Any, env: Any) -> dict[str, NDArray[np.float32]]:
+    """Gates by stage over scenes spread through the split; empty where a network has none."""
+    network = policy.network
+    if not hasattr(network, "gates"):
+        return {}
+    spread = np.linspace(0, env.unwrapped.split_length - 1, GATED).astype(np.int64)
+    found: dict[str, list[NDArray[np.float32]]] = {}
+    for observation, _ in shown(env, np.unique(spread)):
+        with torch.no_grad():
+            gates = network.gates(tensor(policy, observation["image"]))
+        for name, values in gates.items():
+            found.setdefault(name, []).append(values.cpu().numpy())
+    return {name: np.concatenate(parts) for name, parts in found.items()}
