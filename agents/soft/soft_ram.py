@@ -149,7 +149,7 @@ def hold_inside(mean: Tensor, weight: float = 1.0) -> Tensor:
 
 
 def coverage(fixations: Tensor, length: int, size: int) -> Tensor:
-    """The share of each of `length` pixels in the finest patch, fixations (...) to (..., length)."""
+    """How much of each of `length` pixels the finest patch covers, (...) to (..., length)."""
     pixel = torch.arange(length, device=fixations.device)
     first = (fixations[..., None] + 1) / 2 * (length - 1) - size // 2
     return (torch.minimum(first + size, pixel + 1) - torch.maximum(first, pixel)).clamp(0, 1)
