@@ -24,10 +24,10 @@ class DVAN(SoftNetwork):
     """Looks at canvases from coarse to fine, weighs their places, and integrates by an LSTM.
 
     B. Zhao, X. Wu, J. Feng, Q. Peng, S. Yan: Diversified visual attention networks for fine-grained
-    object classification, IEEE Transactions on Multimedia 19 (2017). The paper's are: canvases,
-    which are the image and crops of it, coarse to fine, each through the same convolutional
-    network to a map of features X_t; a state that begins at a function of the features' mean; and
-    with places i, at every step t
+    object classification, IEEE Transactions on Multimedia 19 (2017). The paper's, here written
+    after its abstract and others' accounts of it, are: canvases, which are the image and crops of
+    it, coarse to fine, each through the same convolutional network to a map of features X_t; a
+    state that begins at a function of the features' mean; and with places i, at every step t
 
         l_t = softmax_i(w_i . h_(t-1)),   x_t = sum_i l_(t, i) X_(t, i),   h_t = LSTM(x_t, h_(t-1)),
 
@@ -197,7 +197,8 @@ def diversity_penalty(maps: Tensor, boxes: list[Box]) -> Tensor:
 def on_image(maps: Tensor, boxes: list[Box], size: tuple[int, ...]) -> Tensor:
     """Maps (B, T, h, w) on their canvases to maps (B, T, H, W) on the image; sums stay."""
     rows, columns = _cells(boxes, maps)
-    return _shares(rows, size[0]).mT @ maps @ _shares(columns, size[1])
+    with torch.autocast(maps.device.type, enabled=False):  # or they would not sum to one
+        return _shares(rows, size[0]).mT @ maps @ _shares(columns, size[1])
 
 
 def _cells(boxes: list[Box], maps: Tensor) -> tuple[Tensor, Tensor]:

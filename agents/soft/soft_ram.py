@@ -30,9 +30,9 @@ class SoftRAM(SoftNetwork):
     back inside and stops where it leads further out, or a fixation that once left would never
     return. It is a local gradient: it tells how the glimpse would change a pixel further on, and
     of what no patch covers it tells nothing. Half the image is one unit of a fixation, but the
-    glimpse changes with every pixel: at its full weight this gradient drowns the answer's own and
-    grows from glimpse to glimpse, so that on clutter it learns less than none does.
-    `location_weight` scales it; near one over half the image's side, it counts by the pixel.
+    glimpse changes with every pixel: at its full weight this gradient drowns the answer's own,
+    grows from glimpse to glimpse and stalls learning on cluttered images. `location_weight` scales
+    it; at one over half the image's side, it counts by the pixel.
 
     RAM's environments draw the first fixation at random, with the scene. An image by itself has no
     such draw: in evaluation the first fixation is the centre, and by default in training too.
@@ -120,7 +120,8 @@ class SoftRAM(SoftNetwork):
         size = self.sensor.size
         columns = coverage(looked[..., 0], width, size)  # (B, T, W)
         rows = coverage(looked[..., 1], height, size)  # (B, T, H)
-        return {"glimpses": rows.transpose(1, 2) @ columns}  # (B, H, W)
+        with torch.autocast(images.device.type, enabled=False):
+            return {"glimpses": rows.mT @ columns}  # (B, H, W)
 
     def _look(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """The core's outputs (T, B, hidden) after every glimpse, and the fixations (B, T, 2)."""
@@ -149,7 +150,7 @@ def hold_inside(mean: Tensor, weight: float = 1.0) -> Tensor:
 
 
 def coverage(fixations: Tensor, length: int, size: int) -> Tensor:
-    """How much of each of `length` pixels the finest patch covers, (...) to (..., length)."""
+    """What the finest patch covers of each pixel, 0 to 1: fixations (...) to (..., length)."""
     pixel = torch.arange(length, device=fixations.device)
     first = (fixations[..., None] + 1) / 2 * (length - 1) - size // 2
     return (torch.minimum(first + size, pixel + 1) - torch.maximum(first, pixel)).clamp(0, 1)
