@@ -15,14 +15,15 @@ from pathlib import Path
 from typing import Any
 
 from ..envs.registration import ENVIRONMENTS
-from . import stats
+from . import attention, stats
 from .config import Config, env_parameters, load_resolved
 from .cost import Cost, cost
 from .environments import make_env
 from .errors import UserError
-from .evaluate import LEARNED, WHOLE, Row, Split, evaluate_run, load_policy
+from .evaluate import LEARNED, WHOLE, Split, evaluate_run, load_policy
 from .gaze import gaze_class
 from .learners import LEARNERS
+from .row import Row, landing
 from .runs import RunFolder
 
 OWN = "<!-- written by saccade compare -->"  # the first line of every compare.md
@@ -40,7 +41,11 @@ _MOST_KEYS = 2  # keys that tell rows of one agent apart; with more of them, nam
 
 @dataclass(frozen=True)
 class Seed:
-    """One run: its evaluation on the split, a row for each gaze."""
+    """One run: its evaluation on the split, a row for each gaze.
+
+    `priors` of where attention lands: empty where there is nothing to measure, None where the
+    evaluation is from before it was measured.
+    """
 
     run: RunFolder
     config: Config
@@ -48,6 +53,7 @@ class Seed:
     scenes: int
     images: int
     finished: bool
+    priors: Mapping[str, attention.Landing] | None = None
 
 
 @dataclass(frozen=True)
@@ -92,6 +98,12 @@ class Section:
     @property
     def images(self) -> int:
         return self.groups[0].seeds[0].images
+
+    @property
+    def priors(self) -> Mapping[str, attention.Landing] | None:
+        """As a seed's: of the first that has some, as all are of the same scenes."""
+        found = [seed.priors for group in self.groups for seed in group.seeds]
+        return next((priors for priors in found if priors is not None), None)
 
 
 @dataclass(frozen=True)
@@ -168,6 +180,8 @@ def pool(name: str, rows: Sequence[Row]) -> Row:
         sensor_values=_mean(row.sensor_values for row in rows),
         scanpath={key: _mean(row.scanpath[key] for row in rows) for key in first.scanpath},
         behind=behind,
+        attention=attention.mean([row.attention for row in rows]),
+        attention_map=next((row.attention_map for row in rows if row.attention_map), ""),
     )
 
 
@@ -224,6 +238,9 @@ def _seed(
         rows = {row.name: row for row in map(Row.from_dict, entry["rows"])}
         if _own(config) not in rows:
             raise ValueError(f"no row of the {_own(config)} gaze")
+        priors = entry.get("priors")
+        if priors is not None:
+            priors = {name: landing(values) for name, values in priors.items()}
         return Seed(
             run=run,
             config=config,
@@ -231,6 +248,7 @@ def _seed(
             scenes=int(entry["scenes"]),
             images=int(entry["images"]),
             finished=bool(metrics.get("finished", True)),
+            priors=priors,
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UserError(

@@ -8,9 +8,21 @@ from collections.abc import Callable
 from pathlib import Path
 
 from . import figures
+from .attention import MEASURES, PRIORS, nothing
+from .columns import (
+    ATTENTION_LEGEND,
+    GLIMPSES,
+    LEGEND,
+    PIXELS,
+    RETURN,
+    SCANPATH,
+    VALUES,
+    Column,
+    attention_table,
+)
 from .compare import OWN, Comparison, Group, Section, is_comparison
 from .errors import UserError
-from .evaluate import GLIMPSES, LEGEND, PIXELS, RETURN, SCANPATH, VALUES, Column, sentence
+from .evaluate import UNMEASURED, sentence
 from .pictures import replace_file
 from .runs import write_atomic
 from .tables import Table, interval_text
@@ -57,6 +69,9 @@ def tables(section: Section) -> dict[str, Table]:
     looking = [group for group in section.groups if not group.whole]
     if looking:
         found["Scanpaths"] = Table.of([agent, *map(_of_learned, SCANPATH)], looking)
+    if section.priors:
+        named = [(_name(group), group.learned) for group in section.groups]
+        found["Where attention lands"] = attention_table("agent", named, section.priors)
     return found
 
 
@@ -80,6 +95,14 @@ def sentences(section: Section) -> list[str]:
             said.append(f"{MARK} {group.label}: **is shown {group.sees}** beside its glimpses.")
         if stopped := [seed.run.path.name for seed in group.seeds if not seed.finished]:
             said.append(f"{group.label}: training has not finished in {', '.join(stopped)}.")
+        if old := [seed.run.path.name for seed in group.seeds if seed.priors is None]:
+            said.append(
+                f"{group.label}: where attention lands was not yet measured when"
+                f" {', '.join(old)} {'was' if len(old) == 1 else 'were'} evaluated;"
+                " `saccade evaluate` measures it."
+            )
+    if section.priors == {}:
+        said.append(f"Where attention lands: {UNMEASURED}")
     return said
 
 
@@ -99,8 +122,14 @@ def markdown(comparison: Comparison) -> str:
             lines += [*table.lines(), ""]
         if said := sentences(section):
             lines += [*(f"- {line}" for line in said), ""]
-    lines += [HOW_TO_READ, "", LEGEND, "", COST]
+    lines.append("\n\n".join(legends(comparison)))
     return "\n".join(lines) + "\n"
+
+
+def legends(comparison: Comparison) -> list[str]:
+    """What the tables' columns mean."""
+    attention = [ATTENTION_LEGEND] * any(section.priors for section in comparison.sections)
+    return [HOW_TO_READ, LEGEND, *attention, COST]
 
 
 def comma_separated(comparison: Comparison) -> str:
@@ -114,10 +143,14 @@ def comma_separated(comparison: Comparison) -> str:
             *("error", "error_low", "error_high", "behind", "behind_low", "behind_high"),
             *("mean_return", "mean_return_low", "mean_return_high"),
             *("glimpses", "sensor_values", *measures),
-            *("parameters", "multiply_adds", "milliseconds", "runs"),
+            *("parameters", "multiply_adds", "milliseconds"),
+            *("attention_map", *MEASURES),
+            *(f"{prior}_{measure}" for prior in PRIORS for measure in MEASURES),
+            "runs",
         ]
     )
     for section in comparison.sections:
+        priors = [(section.priors or {}).get(prior, nothing()) for prior in PRIORS]
         for group in section.groups:
             for gaze, row in group.rows.items():
                 numbers = [
@@ -130,7 +163,13 @@ def comma_separated(comparison: Comparison) -> str:
                         *(section.title, comparison.split, section.scenes, section.images),
                         *(group.label, gaze, group.sees),
                         " ".join(str(seed.config.seed) for seed in group.seeds),
-                        *("" if value is None or value != value else value for value in numbers),
+                        *map(_cell, numbers),
+                        row.attention_map,
+                        *(
+                            _cell(place[name])
+                            for place in (row.attention, *priors)
+                            for name in MEASURES
+                        ),
                         " ".join(seed.run.path.name for seed in group.seeds),
                     ]
                 )
@@ -173,6 +212,11 @@ def check_output(folder: Path) -> None:
 
 def _keep(file: Path, content: bytes) -> None:
     replace_file(file, lambda target: target.write_bytes(content))
+
+
+def _cell(value: float | None) -> float | str:
+    """A number in full; nothing where there is none."""
+    return "" if value is None or value != value else value
 
 
 def _name(group: Group) -> str:

@@ -10,24 +10,36 @@ has one row and no gaze.
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import math
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from . import gaze, scanpath, stats
+from . import attention, gaze, scanpath, stats
+from .columns import (
+    ATTENTION_LEGEND,
+    GAZE,
+    GLIMPSES,
+    LEGEND,
+    PIXELS,
+    RETURN,
+    SCANPATH,
+    VALUES,
+    Column,
+    attention_table,
+)
 from .config import Config, load_resolved
 from .environments import make_env
 from .errors import UserError
 from .gazed import GazedVectorEnv
 from .learners import LEARNERS
-from .rollout import Episodes, rollout
+from .rollout import Episodes, rollout, shown
+from .row import SCANPATH_MEASURES, Row, plain
 from .runs import RunFolder, write_atomic
 from .tables import Table, interval_text
 
@@ -35,43 +47,16 @@ Split = Literal["validation", "test"]
 
 LEARNED = "learned"
 WHOLE = "whole image"
-
-
-@dataclass(frozen=True)
-class Row:
-    """One policy's figures: intervals at 95%, shares in [0, 1]; `behind` is its error minus the
-    first row's, scene by scene (None for the first row itself)."""
-
-    name: str
-    error: stats.Interval
-    reward: stats.Interval
-    glimpses: float
-    sensor_values: float
-    scanpath: dict[str, float]
-    behind: stats.Interval | None = None
-
-    def as_dict(self) -> dict[str, Any]:
-        """For metrics.json: intervals as [estimate, low, high], NaN as null."""
-        return _json(dataclasses.asdict(self))
-
-    @classmethod
-    def from_dict(cls, stored: Any) -> Row:
-        """What `as_dict` gave; KeyError, TypeError or ValueError where it is something else."""
-        behind = stored["behind"]
-        return cls(
-            name=str(stored["name"]),
-            error=stats.Interval(*map(_number, stored["error"])),
-            reward=stats.Interval(*map(_number, stored["reward"])),
-            glimpses=_number(stored["glimpses"]),
-            sensor_values=float(stored["sensor_values"]),
-            scanpath={name: _number(stored["scanpath"][name]) for name in SCANPATH_MEASURES},
-            behind=None if behind is None else stats.Interval(*map(_number, behind)),
-        )
+GLIMPSED = "glimpses"  # the map of a path: how often each pixel lay in its finest patch
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The rows of one evaluation, and what they were measured on."""
+    """The rows of one evaluation, and what they were measured on.
+
+    `priors` say where attention lands that knows the scenes' boxes alone; they are empty where
+    every target's box is the whole image, so that there is nothing to measure.
+    """
 
     env_id: str
     split: str
@@ -79,6 +64,7 @@ class Evaluation:
     images: int
     checkpoint: str
     rows: tuple[Row, ...]
+    priors: Mapping[str, attention.Landing] = field(default_factory=dict)
 
     @property
     def learned(self) -> Row:
@@ -105,6 +91,7 @@ class Evaluation:
             "images": self.images,
             "checkpoint": self.checkpoint,
             "rows": [row.as_dict() for row in self.rows],
+            "priors": plain(dict(self.priors)),
             "sentences": self.sentences(),
         }
 
@@ -121,7 +108,7 @@ class Evaluation:
             "",
         ]
         if self.rows[0].name == WHOLE:
-            return "\n".join(lines)
+            return "\n".join([*lines, *self._attention(), ""])
         lines += [
             *(f"- {sentence}" for sentence in self.sentences()),
             "",
@@ -131,6 +118,16 @@ class Evaluation:
             "",
         ]
         return "\n".join(lines)
+
+    def _attention(self) -> list[str]:
+        """Where a classifier's map lands, or why there is no such table."""
+        if not self.priors:
+            return [f"Where attention lands: {UNMEASURED}"]
+        table = attention_table("attention", [("learned", self.learned)], self.priors)
+        return ["### Where attention lands", "", *table.lines(), "", ATTENTION_LEGEND]
+
+
+UNMEASURED = "not measured, as the target's box is the whole image."
 
 
 def evaluate(
@@ -147,36 +144,7 @@ def evaluate(
     image; it is closed here. Where a gaze moves its eye, the first row is named after that, and
     controls that look where it does are left out. A policy with `whole` set has no controls.
     """
-    env = make(split)
-    if getattr(policy, "whole", False):
-        with contextlib.closing(env):
-            seen = rollout(policy, env)
-            return (_whole_row(seen, env.unwrapped, _images(seen, env.unwrapped, placements)),)
-    gazed = isinstance(env, GazedVectorEnv)
-    own, bare = (env.name, env.env) if gazed else (LEARNED, env)
-    core = env.unwrapped
-    count, glimpses = int(core.split_length), int(core.glimpses)
-    learned = rollout(policy, env)
-    if split == "validation":
-        path = gaze.mean_path(learned.fixations)
-    else:
-        validation = make("validation")
-        path = gaze.mean_path(rollout(policy, validation).fixations)
-        validation.close()
-    controls = {
-        "random": gaze.random_paths(count, glimpses, seed),
-        "centre": gaze.center_path(glimpses),
-        "fixed path": path,
-    }
-    images = _images(learned, core, placements)
-    rows = [_row(own, learned, core, images)]
-    for name, paths in controls.items():
-        if name == own or (gazed and (learned.fixations == paths).all()):
-            continue
-        seen = rollout(gaze.FixedPath(policy, bare, paths), bare)
-        rows.append(_row(name, seen, core, images, against=learned))
-    env.close()
-    return tuple(rows)
+    return _evaluate(policy, make, split, placements, seed)[0]
 
 
 def evaluate_run(
@@ -204,10 +172,16 @@ def evaluate_run(
         return env
 
     started = time.perf_counter()
-    rows = evaluate(policy, make, split, placements=placements, seed=config.seed)
+    rows, priors = _evaluate(policy, make, split, placements, config.seed)
     scenes = sizes[split]
     found = Evaluation(
-        config.env.id, split, scenes, scenes // placements, file.name.removesuffix(".pt"), rows
+        config.env.id,
+        split,
+        scenes,
+        scenes // placements,
+        file.name.removesuffix(".pt"),
+        rows,
+        priors,
     )
     stored = run.metrics().get("evaluations", {})
     entry = found.as_dict() | {
@@ -229,6 +203,44 @@ def load_policy(
     return config, LEARNERS[config.agent.name].restore(file, device=device or config.device), file
 
 
+def _evaluate(
+    policy: gaze.Policy, make: Callable[[str], Any], split: Split, placements: int, seed: int
+) -> tuple[tuple[Row, ...], dict[str, attention.Landing]]:
+    """The rows, and where attention that knows the boxes alone would land."""
+    env = make(split)
+    core = env.unwrapped
+    height, width, _ = core.image_shape
+    if getattr(policy, "whole", False):
+        with contextlib.closing(env):
+            seen = rollout(policy, env)
+            row = _whole_row(policy, seen, env, _images(seen, core, placements))
+            return (row,), attention.priors(seen.box, height, width)
+    gazed = isinstance(env, GazedVectorEnv)
+    own, bare = (env.name, env.env) if gazed else (LEARNED, env)
+    count, glimpses = int(core.split_length), int(core.glimpses)
+    learned = rollout(policy, env)
+    if split == "validation":
+        path = gaze.mean_path(learned.fixations)
+    else:
+        validation = make("validation")
+        path = gaze.mean_path(rollout(policy, validation).fixations)
+        validation.close()
+    controls = {
+        "random": gaze.random_paths(count, glimpses, seed),
+        "centre": gaze.center_path(glimpses),
+        "fixed path": path,
+    }
+    images = _images(learned, core, placements)
+    rows = [_row(own, learned, core, images)]
+    for name, paths in controls.items():
+        if name == own or (gazed and (learned.fixations == paths).all()):
+            continue
+        seen = rollout(gaze.FixedPath(policy, bare, paths), bare)
+        rows.append(_row(name, seen, core, images, against=learned))
+    env.close()
+    return tuple(rows), attention.priors(learned.box, height, width)
+
+
 def _images(seen: Episodes, core: Any, placements: int) -> NDArray[np.int64] | None:
     """Which image each scene shows, where one stands in several: they are one in intervals."""
     if placements == 1:
@@ -236,10 +248,11 @@ def _images(seen: Episodes, core: Any, placements: int) -> NDArray[np.int64] | N
     return seen.index % (int(core.split_length) // placements)
 
 
-def _whole_row(seen: Episodes, core: Any, images: NDArray[np.int64] | None) -> Row:
+def _whole_row(policy: Any, seen: Episodes, env: Any, images: NDArray[np.int64] | None) -> Row:
     """A classifier's figures: it reads every pixel and takes no path."""
-    height, width, channels = core.image_shape
+    height, width, channels = env.unwrapped.image_shape
     path = dict.fromkeys(SCANPATH_MEASURES, math.nan)
+    landed, name = _weighed(policy, env)
     return Row(
         name=WHOLE,
         error=stats.proportion_interval(~seen.success, images),
@@ -247,7 +260,23 @@ def _whole_row(seen: Episodes, core: Any, images: NDArray[np.int64] | None) -> R
         glimpses=math.nan,
         sensor_values=float(height * width * channels),
         scanpath=path | {"distinct_pixels": float(height * width)},
+        attention=landed,
+        attention_map=name,
     )
+
+
+def _weighed(policy: Any, env: Any) -> tuple[attention.Landing, str]:
+    """Where the map that counts of a classifier lands over all scenes, and its name."""
+    from .soft.maps import principal, tensor
+
+    tally, name = attention.Tally(), ""
+    for observation, info in shown(env):
+        found = principal(policy.network, tensor(policy, observation["image"]))
+        if found is None:
+            break
+        name, maps = found
+        tally.add(maps.cpu().numpy(), info["box"])
+    return tally.means(), name
 
 
 def _row(
@@ -274,6 +303,10 @@ def _row(
             seen.fixations, seen.box, height=height, width=width, size=size, scales=scales
         ),
         behind=behind,
+        attention=attention.of_paths(
+            seen.fixations, seen.box, height=height, width=width, size=size
+        ),
+        attention_map=GLIMPSED,
     )
 
 
@@ -313,28 +346,6 @@ def _remarks(own: str) -> list[str]:
     ]
 
 
-Column = tuple[str, Callable[[Row], str]]
-
-
-def _share(name: str) -> Callable[[Row], str]:
-    return lambda row: _shown(100 * row.scanpath[name], ".1f", "%")
-
-
-def _plain(name: str) -> Callable[[Row], str]:
-    return lambda row: _shown(row.scanpath[name], ".2f")
-
-
-def _shown(value: float, form: str, unit: str = "") -> str:
-    return "-" if math.isnan(value) else f"{value:{form}}{unit}"
-
-
-GAZE: Column = ("gaze", lambda row: row.name)
-RETURN: Column = ("return", lambda row: f"{row.reward.estimate:.4f}")
-GLIMPSES: Column = ("glimpses", lambda row: _shown(row.glimpses, ".2f"))
-VALUES: Column = ("values", lambda row: f"{row.sensor_values:.0f}")
-PIXELS: Column = ("pixels", lambda row: f"{row.scanpath['distinct_pixels']:.0f}")
-
-
 def _results(own: str) -> list[Column]:
     """The columns of results where the first row is `own`."""
     error: Column = ("error %", lambda row: interval_text(row.error, 100))
@@ -348,43 +359,6 @@ def _results(own: str) -> list[Column]:
         GLIMPSES,
         PIXELS,
     ]
-
-
-SCANPATH: list[Column] = [
-    ("on target", _share("on_target")),
-    ("ever on it", _share("ever_on_target")),
-    ("first at", _plain("first_on_target")),
-    ("amplitude", _plain("amplitude")),
-    ("revisits", _share("revisits")),
-    ("entropy", _plain("entropy")),
-]
-
-SCANPATH_MEASURES = (
-    *("on_target", "ever_on_target", "first_on_target"),
-    *("amplitude", "revisits", "entropy", "distinct_pixels"),
-)
-
-LEGEND = """\
-*return*: mean sum of rewards. *values*: numbers read off the sensor, an image. *pixels*: distinct
-pixels of the image that some patch covered. *on target*: share of fixations in the target's box.
-*ever on it*: share of scenes with one. *first at*: number of the first such glimpse. *amplitude*:
-pixels from one fixation to the next. *revisits*: share of fixations less than half a glimpse from
-an earlier one. *entropy*: bits of where a glimpse goes across scenes, 0 where all are looked at
-alike."""
-
-
-def _number(value: Any) -> float:
-    return float("nan") if value is None else float(value)
-
-
-def _json(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _json(inner) for key, inner in value.items()}
-    if isinstance(value, (tuple, list)):
-        return [_json(inner) for inner in value]
-    if isinstance(value, (float, np.floating)):
-        return float(value) if np.isfinite(value) else None
-    return value
 
 
 if __name__ == "__main__":

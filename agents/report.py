@@ -16,7 +16,7 @@ from . import comparison as words
 from . import figures
 from .compare import Comparison, Group
 from .errors import UserError
-from .evaluate import LEGEND, load_policy
+from .evaluate import load_policy
 from .pictures import png_bytes
 from .runs import write_atomic
 from .watch import draw_paths
@@ -68,7 +68,7 @@ def html(comparison: Comparison) -> str:
         runs=len(comparison.runs),
         sections=sections,
         figures=_figures(comparison),
-        legend=[words.HOW_TO_READ, LEGEND, words.COST],
+        legend=words.legends(comparison),
         configs=[
             {"run": run.path.name, "text": run.config.read_text(encoding="utf-8")}
             for run in comparison.runs

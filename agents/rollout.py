@@ -6,7 +6,7 @@ with autoreset disabled. Measures nothing; `evaluate` does.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -98,6 +98,26 @@ def rollout(
         if len(done):
             episodes.success[job[done]] = info["is_success"][done]
             episodes.answer[job[done]] = info["answer"][done]
+
+
+def shown(
+    env: Any, indices: Iterable[int] | None = None
+) -> Iterator[tuple[dict[str, NDArray], dict[str, NDArray]]]:
+    """What `reset` shows of scenes, without playing them: observations and infos in their order.
+
+    Without `indices`, all scenes of the split; as many at a time as there are lanes.
+    """
+    core = env.unwrapped
+    scenes = np.arange(core.split_length) if indices is None else np.array(list(indices), np.int64)
+    lanes = int(env.num_envs)
+    for start in range(0, len(scenes), lanes):
+        part = scenes[start : start + lanes]
+        filled = np.resize(part, lanes)  # lanes that are left over show some of them again
+        observation, info = env.reset(options={"index": filled})
+        yield (
+            {name: values[: len(part)] for name, values in observation.items()},
+            {name: info[name][: len(part)] for name in ("index", "label", "box")},
+        )
 
 
 def _empty(scenes: NDArray[np.int64], glimpses: int) -> Episodes:

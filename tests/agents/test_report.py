@@ -56,7 +56,7 @@ def report(trained, tmp_path_factory):
 
 def test_it_holds_tables_curves_paths_and_configs(report, trained):
     page = Page(report.read_text(encoding="utf-8"))
-    assert len(page.all("table")) == 4
+    assert len(page.all("table")) == 5
     assert len(page.all("img")) == 3  # the paths, error against pixels, curves
     assert all(image["alt"] for image in page.all("img"))
     assert "fixed path" in page.text and "a<b>&c" in page.text
@@ -102,7 +102,7 @@ def browse(page, tmp_path, *flags):
 @pytest.mark.skipif(BROWSER is None, reason="needs a headless Chromium or Chrome")
 def test_a_browser_shows_it(report, tmp_path):
     shown = Page(browse(report, tmp_path, "--dump-dom"))
-    assert len(shown.all("table")) == 4 and len(shown.all("img")) == 3
+    assert len(shown.all("table")) == 5 and len(shown.all("img")) == 3
     assert "Comparison on validation" in shown.text
 
     picture = tmp_path / "page.png"
