@@ -6,7 +6,7 @@ import os
 import pickle
 import tempfile
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +34,7 @@ def write(path: str | os.PathLike[str], content: Mapping[str, Any]) -> Path:
     return path
 
 
-def read(path: str | os.PathLike[str], kind: str, version: int, keys: set[str]) -> dict[str, Any]:
+def read(path: str | os.PathLike[str], kind: str, version: int, keys: Set[str]) -> dict[str, Any]:
     """The content of a checkpoint of this `kind` and `version` that has all of `keys`.
 
     Raises CheckpointError where the file is missing, damaged or something else.

@@ -79,6 +79,8 @@ class RAM(GradientLearner):
     Raises ValueError for a hyperparameter out of range or an environment that does not fit.
     """
 
+    network: RAMNetwork
+
     def __init__(
         self,
         env: VectorEnv | str | Task,

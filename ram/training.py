@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import abc
 import math
+import os
 from collections.abc import Iterable, Mapping
 from typing import Any, Self
 
@@ -61,6 +62,14 @@ class GradientLearner(abc.ABC):
     @abc.abstractmethod
     def _start(self) -> None:
         """Before the first update of a `learn`."""
+
+    @abc.abstractmethod
+    def validate(self, env: Any) -> Metrics:
+        """What is measured on an evaluation split, under names that begin with `eval/`."""
+
+    @abc.abstractmethod
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write a checkpoint."""
 
     @property
     def finished(self) -> bool:

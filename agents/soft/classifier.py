@@ -70,6 +70,7 @@ class Classifier(GradientLearner):
     """
 
     architecture: ClassVar[type[SoftNetwork]]
+    network: SoftNetwork
     whole: ClassVar[bool] = True
     """It sees the whole image: it has no gaze to be measured."""
 
@@ -113,8 +114,11 @@ class Classifier(GradientLearner):
             torch.manual_seed(seed)
             self.network = self.architecture(
                 self.sight.image_shape, self.sight.classes, **options
-            ).to(self.device, memory_format=torch.channels_last)
+            ).to(self.device)
             self._random = torch.get_rng_state()  # dropout and augmentation draw from here
+        for weights in self.network.parameters():
+            if weights.dim() == 4:  # convolutions are faster with channels last
+                weights.data = weights.data.contiguous(memory_format=torch.channels_last)
         self.optimizer = make_optimizer(
             optimizer, self.network.parameters(), learning_rate, momentum, weight_decay
         )
@@ -246,7 +250,7 @@ class Classifier(GradientLearner):
         Raises CheckpointError where the file is missing, damaged, of another kind or network, or
         was trained on other images or classes than the environment's.
         """
-        content = checkpoint.from_plain(checkpoint.read(path, _KIND, _VERSION, set(_KEYS)))
+        content = checkpoint.from_plain(checkpoint.read(path, _KIND, _VERSION, _KEYS))
         if content["architecture"] != cls.architecture.__name__:
             raise CheckpointError(
                 f"{path}: holds a {content['architecture']}, not a {cls.architecture.__name__}"
