@@ -52,8 +52,8 @@ ATTENTION_LEGEND = """\
 patch; for a classifier of whole images the first of its own maps, by its name, or `Grad-CAM` of its
 answer where it weighs no places. *energy*: share of the map inside the box. *IoU*: intersection
 over union of the box and the pixels with at least half of the map's maximum. *pointing*: share of
-scenes whose largest value lies in the box; tied ones count in part. *centre*: a box of the target's
-size in the middle, pointing at the middle pixel. *uniform*: every pixel alike."""
+scenes whose largest value lies in the box; tied ones count in part. *centre prior*: a box of the
+target's size in the middle, pointing at the middle pixel. *uniform prior*: every pixel alike."""
 
 
 def attention_table(
@@ -64,7 +64,7 @@ def attention_table(
     `first` is the title of the names.
     """
     lines = [(name, row.attention_map or "-", row.attention) for name, row in named]
-    lines += [(f"*{name}*", "-", priors[name]) for name in PRIORS if name in priors]
+    lines += [(f"{name} prior", "-", priors[name]) for name in PRIORS if name in priors]
 
     def share(measure: str) -> Callable[[tuple[str, str, Landing]], str]:
         return lambda line: _shown(100 * line[2][measure], ".1f", "%")

@@ -28,6 +28,7 @@ from .runs import write_atomic
 from .tables import Table, interval_text
 
 MARK = "†"  # stands by what is shown more than glimpses
+ATTENTION = "Where attention lands"
 CONTROLS = ("random", "centre", "fixed path")
 
 HOW_TO_READ = """\
@@ -71,7 +72,7 @@ def tables(section: Section) -> dict[str, Table]:
         found["Scanpaths"] = Table.of([agent, *map(_of_learned, SCANPATH)], looking)
     if section.priors:
         named = [(_name(group), group.learned) for group in section.groups]
-        found["Where attention lands"] = attention_table("agent", named, section.priors)
+        found[ATTENTION] = attention_table("agent", named, section.priors)
     return found
 
 
@@ -118,7 +119,8 @@ def markdown(comparison: Comparison) -> str:
     lines = [f"# Comparison on {comparison.split}", ""]
     for section in comparison.sections:
         lines += [f"## {section.title}", "", scope(comparison, section), ""]
-        for table in tables(section).values():
+        for title, table in tables(section).items():
+            lines += [f"{title}:", ""] if title == ATTENTION else []
             lines += [*table.lines(), ""]
         if said := sentences(section):
             lines += [*(f"- {line}" for line in said), ""]

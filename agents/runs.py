@@ -5,7 +5,7 @@ runs/<name>-<seed>-<YYYYmmdd-HHMMSS>/
     metrics.json            versions, time, the newest and best figures, evaluations
     checkpoints/            last.pt (what --resume continues from) and best.pt (by validation)
     events.out.tfevents...  TensorBoard, which names the curves after the folder
-    pictures/               grids of fixation paths, animations
+    pictures/               where it looks: paths and their animations, or attention
     evaluation-<split>.md   tables
 """
 

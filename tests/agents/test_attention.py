@@ -197,7 +197,7 @@ def test_a_classifier_is_measured_by_its_map(env_id, mapped, monkeypatch):
         assert "not measured, as the target's box is the whole image" in page
         assert math.isnan(row.attention["energy"])
         return
-    assert "### Where attention lands" in page and "| *centre*" in page
+    assert "### Where attention lands" in page and "| centre prior" in page
     if mapped:
         hit = ((boxes[:, 0] <= 0) & (boxes[:, 1] <= 0)).mean()
         assert row.attention["energy"] == row.attention["pointing"] == pytest.approx(hit)
@@ -222,7 +222,10 @@ def test_the_comparison_shows_it_beside_the_priors(run):
     (section,) = found.sections
     row = section.groups[0].learned
     page = markdown(found)
-    for name, line in (("ram", row.attention), *((f"*{n}*", p) for n, p in section.priors.items())):
+    for name, line in (
+        ("ram", row.attention),
+        *((f"{n} prior", p) for n, p in section.priors.items()),
+    ):
         shown = [f"{100 * line[measure]:.1f}%" for measure in attention.MEASURES]
         (cells,) = [
             [cell.strip() for cell in text.strip("|").split("|")]
@@ -249,7 +252,7 @@ def test_an_evaluation_from_before_is_compared_as_it_is(run, capsys):
     assert all(math.isnan(value) for value in row.attention.values())
     page = markdown(found)
     assert "was not yet measured when run was evaluated" in page
-    assert "*centre*: a box" not in page and "| IoU" not in page
+    assert "*centre prior*: a box" not in page and "| IoU" not in page
     assert next(csv.DictReader(comma_separated(found).splitlines()))["energy"] == ""
     assert main(["evaluate", str(run), "--placements", "2"]) == 0
     assert compare([run]).groups[0].learned.attention == first.groups[0].learned.attention
