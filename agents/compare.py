@@ -53,7 +53,21 @@ class Seed:
     scenes: int
     images: int
     finished: bool
+    timesteps: int
     priors: Mapping[str, attention.Landing] | None = None
+    cpu_seconds: float = math.nan
+
+    @property
+    def training_scenes(self) -> float:
+        """How many scenes it was trained on, each counted as often as it was drawn.
+
+        Paths that share a scene count once. NaN where episodes may end early, since timesteps do
+        not tell.
+        """
+        env, agent = self.config.env.keywords, self.config.agent.keywords
+        if env["action"] == "discrete" or env.get("stop"):
+            return math.nan
+        return self.timesteps / (env["glimpses"] * agent.get("paths", 1))
 
 
 @dataclass(frozen=True)
@@ -72,6 +86,16 @@ class Group:
     @property
     def learned(self) -> Row:
         return self.rows[self.own]
+
+    @property
+    def training_scenes(self) -> float:
+        """Scenes that a seed was trained on, mean over seeds."""
+        return _mean(seed.training_scenes for seed in self.seeds)
+
+    @property
+    def cpu_seconds(self) -> float:
+        """Processor time of a seed's training, validation included, mean over seeds."""
+        return _mean(seed.cpu_seconds for seed in self.seeds)
 
     @property
     def own(self) -> str:
@@ -248,7 +272,9 @@ def _seed(
             scenes=int(entry["scenes"]),
             images=int(entry["images"]),
             finished=bool(metrics.get("finished", True)),
+            timesteps=int(metrics.get("timesteps", 0)),
             priors=priors,
+            cpu_seconds=float(metrics.get("time", {}).get("cpu_seconds", math.nan)),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UserError(

@@ -40,7 +40,9 @@ behind the learned gaze."""
 COST = """\
 *parameters*: of the network. *multiply-adds*: of its matrix products and convolutions, an image.
 *ms*: the policy's time an image, on one thread of the machine and in the process that wrote this,
-100 images side by side. Neither counts the environment."""
+100 images side by side. Neither counts the environment. *scenes*: those a seed was trained on,
+drawn anew each time; where several paths share a scene, it counts once. *CPU min*: processor time
+of a seed's training, validation and pictures included."""
 
 _FILES = ("compare.md", "compare.csv", "error-vs-pixels.png", "curves.png")
 
@@ -65,6 +67,8 @@ def tables(section: Section) -> dict[str, Table]:
         ("parameters", lambda group: f"{group.cost.parameters:,}"),
         ("multiply-adds", lambda group: f"{group.cost.multiply_adds:,.0f}"),
         ("ms", lambda group: f"{group.cost.milliseconds:.3f}"),
+        ("scenes", lambda group: _or_dash(group.training_scenes, ",.0f")),
+        ("CPU min", lambda group: _or_dash(group.cpu_seconds / 60, ".1f")),
     ]
     found["Cost"] = Table.of(costs, section.groups)
     looking = [group for group in section.groups if not group.whole]
@@ -145,7 +149,7 @@ def comma_separated(comparison: Comparison) -> str:
             *("error", "error_low", "error_high", "behind", "behind_low", "behind_high"),
             *("mean_return", "mean_return_low", "mean_return_high"),
             *("glimpses", "sensor_values", *measures),
-            *("parameters", "multiply_adds", "milliseconds"),
+            *("parameters", "multiply_adds", "milliseconds", "training_scenes", "cpu_seconds"),
             *("attention_map", *MEASURES),
             *(f"{prior}_{measure}" for prior in PRIORS for measure in MEASURES),
             "runs",
@@ -159,6 +163,7 @@ def comma_separated(comparison: Comparison) -> str:
                     *(*row.error, *(row.behind or (None,) * 3), *row.reward),
                     *(row.glimpses, row.sensor_values, *row.scanpath.values()),
                     *(group.cost.parameters, group.cost.multiply_adds, group.cost.milliseconds),
+                    *(group.training_scenes, group.cpu_seconds),
                 ]
                 writer.writerow(
                     [
@@ -219,6 +224,10 @@ def _keep(file: Path, content: bytes) -> None:
 def _cell(value: float | None) -> float | str:
     """A number in full; nothing where there is none."""
     return "" if value is None or value != value else value
+
+
+def _or_dash(value: float, form: str) -> str:
+    return "-" if value != value else f"{value:{form}}"
 
 
 def _name(group: Group) -> str:
