@@ -1,0 +1,149 @@
+"""Put the comparisons of hard and soft attention on one page: `python results/hard_vs_soft.py`
+
+Reads what `saccade compare` and `saccade transfer` wrote into `results/hard-vs-soft/`, and fills
+the tables of `results/hard-vs-soft.md` in place: each stands under a line `<!-- table: NAME -->`.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+RESULTS = Path(__file__).resolve().parent
+FOLDER = RESULTS / "hard-vs-soft"
+OWN_GAZES = ("learned", "whole image")
+
+Row = dict[str, str]
+
+
+def rows_of(name: str) -> dict[str, Row]:
+    """The rows of a comparison by their configs' names, controls left out."""
+    with (FOLDER / name / "compare.csv").open(encoding="utf-8") as file:
+        found = [row for row in csv.DictReader(file) if row["gaze"] in OWN_GAZES]
+    # A run folder is called <config>-<seed>-<date>-<time>.
+    return {row["runs"].split()[0].rsplit("-", 3)[0]: row for row in found}
+
+
+def error(row: Row | None) -> str:
+    """`1.80 (1.56 to 2.08)`, in percent."""
+    if row is None:
+        return "-"
+    value, low, high = (100 * float(row[key]) for key in ("error", "error_low", "error_high"))
+    return f"{value:.2f} ({low:.2f} to {high:.2f})"
+
+
+def number(row: Row, key: str, form: str = ",.0f", factor: float = 1.0) -> str:
+    return format(factor * float(row[key]), form) if row[key] else "-"
+
+
+def budget(row: Row | None) -> str:
+    """`58 s, 90,000`: processor time of a seed's training and the scenes it saw."""
+    if row is None:
+        return "-"
+    return f"{number(row, 'cpu_seconds')} s, {number(row, 'training_scenes')}"
+
+
+def errors(side: int) -> list[str]:
+    """Error at equal numbers of scenes and at equal processor time."""
+    images, time = rows_of(f"images{side}"), rows_of(f"time{side}")
+    head = ["agent", "error %, equal scenes", "CPU time, scenes"]
+    head += ["error %, equal CPU time", "CPU time, scenes "]
+    names = sorted(images, key=lambda name: float(images[name]["error"]))
+    lines = [
+        [
+            name,
+            error(images[name]),
+            budget(images[name]),
+            error(time.get(name)),
+            budget(time.get(name)),
+        ]
+        for name in names
+    ]
+    return table(head, lines)
+
+
+def costs(side: int) -> list[str]:
+    """What an image costs each network, and what it reads."""
+    images = rows_of(f"images{side}")
+    head = ["agent", "parameters", "multiply-adds", "ms", "values read", "pixels touched"]
+    keys = ("parameters", "multiply_adds", "milliseconds", "sensor_values", "distinct_pixels")
+    names = sorted(images, key=lambda name: float(images[name]["multiply_adds"]))
+    lines = [
+        [
+            name,
+            *(
+                number(images[name], key, ".2f" if key == "milliseconds" else ",.0f")
+                for key in keys
+            ),
+        ]
+        for name in names
+    ]
+    return table(head, lines)
+
+
+def landing(side: int) -> list[str]:
+    """Where attention lands, beside the priors."""
+    images = rows_of(f"images{side}")
+    measures = ("energy", "iou", "pointing")
+    named = {
+        name: [row["attention_map"], *(number(row, key, ".1f", 100) for key in measures)]
+        for name, row in images.items()
+        if row["energy"]
+    }
+    first = next(iter(images.values()))
+    lines = [[name, *cells] for name, cells in named.items()]
+    for prior in ("centre", "uniform"):
+        cells = [number(first, f"{prior}_{key}", ".1f", 100) for key in measures]
+        lines.append([f"*{prior}*", "-", *cells])
+    return table(["agent", "map", "energy %", "IoU %", "pointing %"], lines)
+
+
+def transferred(key: str) -> list[str]:
+    """Error of the trained models at other values of one keyword, and their multiply-adds."""
+    with (FOLDER / key / "transfer.csv").open(encoding="utf-8") as file:
+        found = list(csv.DictReader(file))
+    values = list(dict.fromkeys(row[key] for row in found))
+    lines = []
+    for name in dict.fromkeys(row["agent"] for row in found):
+        mine = {row[key]: row for row in found if row["agent"] == name}
+        cells = [error(mine[value]) if mine[value]["error"] else "-" for value in values]
+        last = mine[values[-1]]
+        cells += [number(mine[values[0]], "multiply_adds"), number(last, "multiply_adds")]
+        lines.append([name, *cells])
+    head = ["agent", *(f"error %, {key} {value}" for value in values)]
+    return table([*head, f"multiply-adds, {values[0]}", f"{values[-1]}"], lines)
+
+
+def table(head: list[str], lines: Iterable[list[str]]) -> list[str]:
+    """The lines of a Markdown table; the first column names, the others count."""
+    rule = ["---", *("---:" for _ in head[1:])]
+    return ["| " + " | ".join(cells).replace("  ", " ") + " |" for cells in (head, rule, *lines)]
+
+
+TABLES = {
+    **{f"errors {side}": (errors, side) for side in (28, 60)},
+    **{f"costs {side}": (costs, side) for side in (28, 60)},
+    "landing 60": (landing, 60),
+    **{f"transfer {key}": (transferred, key) for key in ("pieces", "canvas")},
+}
+
+
+def main() -> None:
+    page = RESULTS / "hard-vs-soft.md"
+    text = page.read_text(encoding="utf-8")
+    for name, (make, argument) in TABLES.items():
+        mark = f"<!-- table: {name} -->\n"
+        if mark not in text:
+            raise SystemExit(f"{page}: has no line '{mark.strip()}'")
+        lines = make(argument)  # type: ignore[operator]
+        pattern = re.escape(mark) + r"(\|.*\n)*"
+        filled = mark + "\n".join(lines) + "\n"
+        text = re.sub(pattern, lambda _, filled=filled: filled, text)
+    page.write_text(text, encoding="utf-8")
+    print(page)
+
+
+if __name__ == "__main__":
+    main()
