@@ -50,7 +50,7 @@ def test_every_curve_is_explained_and_every_explanation_has_a_curve(tmp_path):
     assert sb3 & own == {
         *("rollout/ep_rew_mean", "rollout/ep_len_mean", "time/fps", "train/loss"),
         *("train/learning_rate", "train/answer_loss", "eval/error", "eval/mean_reward"),
-        *("eval/mean_ep_length", "eval/paths", "config"),
+        *("eval/mean_ep_length", "eval/paths", "config", "time/cpu_seconds"),
     }
 
 

@@ -30,7 +30,7 @@ from ..pictures import GAP, verdict
 if TYPE_CHECKING:
     from PIL import Image, ImageDraw
 
-PANEL = 132  # pixels that a panel's longer side aims at
+PANEL = 132  # pixels that a panel's longer side has at least
 SAID = 104  # width of a column of answers
 LETTERS = 13
 LINE = 17  # height of a line of letters
@@ -68,7 +68,7 @@ class Frame:
     def of(cls, images: NDArray[np.uint8], margin: int = 0) -> Frame:
         """The frame of images (N, H, W, C)."""
         height, width = images.shape[1:3]
-        return cls(height, width, max(1, round(PANEL / (max(height, width) + 2 * margin))), margin)
+        return cls(height, width, math.ceil(PANEL / (max(height, width) + 2 * margin)), margin)
 
     @property
     def size(self) -> tuple[int, int]:
@@ -271,16 +271,22 @@ def sheet_width(panels: int, width: int, count: int) -> int:
 
 
 def wrapped(text: str, width: int) -> list[str]:
-    """Lines no wider than `width` pixels, broken between words where that can be."""
+    """Lines no wider than `width` pixels, broken between words, and in those that are longer."""
     letters = font(LETTERS)
     lines = [""]
     for word in text.split():
+        while letters.getlength(word) > width and len(word) > 1:
+            fits = max(
+                n for n in range(1, len(word)) if n == 1 or letters.getlength(word[:n]) <= width
+            )
+            cut = word.rfind("=", 0, fits) + 1 or fits  # behind an equals sign, if there is one
+            lines, word = [*lines, word[:cut]], word[cut:]
         longer = f"{lines[-1]} {word}".strip()
         if letters.getlength(longer) > width and lines[-1]:
             lines.append(word)
         else:
             lines[-1] = longer
-    return lines
+    return [line for line in lines if line] or [""]
 
 
 def _header(titles: Mapping[str, Sequence[str]]) -> int:

@@ -23,7 +23,7 @@ from saccade.agents.soft.pictures import (
     weighed,
     wrapped,
 )
-from saccade.envs.render import OUTSIDE, RIGHT, SCALE_COLOURS, WRONG
+from saccade.envs.render import OUTSIDE, RIGHT, SCALE_COLOURS, WRONG, font
 
 CLASSES = [str(k) for k in range(10)]
 
@@ -67,7 +67,8 @@ def test_colours_are_matplotlibs_magma():
 def test_panels_have_the_size_of_their_frame():
     image = black(30, 60)
     frame = Frame.of(image[None], margin=3)
-    assert abs(max(frame.size) - PANEL) < 66 and frame.size == (66 * frame.zoom, 36 * frame.zoom)
+    assert PANEL <= max(frame.size) < PANEL + 66
+    assert frame.size == (66 * frame.zoom, 36 * frame.zoom)
     around = np.full((4, 2), 0.5)
     panels = [
         plain(image, frame),
@@ -210,4 +211,8 @@ def test_lines_are_broken_between_words():
     assert wrapped("input", 100) == ["input"]
     lines = wrapped("stn, agent.kind=affine", 110)
     assert lines == ["stn,", "agent.kind=affine"]
+    assert wrapped("resnet, agent.attention=mixed", 110) == ["resnet,", "agent.attention=", "mixed"]
+    pieces = wrapped("a" + 50 * "b", 60)
+    assert "".join(pieces) == "a" + 50 * "b" and len(pieces) > 4
+    assert all(font(13).getlength(piece) <= 60 for piece in pieces)
     assert " ".join(wrapped("one two three four five six", 60)) == "one two three four five six"
