@@ -114,7 +114,8 @@ class Config:
 def load(path: str | Path, overrides: Mapping[str, Any] | None = None) -> Config:
     """Read a config file, apply dotted overrides such as {"env.glimpses": 4}, check it all.
 
-    A bare name (`ram_mnist`) or a path that is not there is looked for among the packaged configs.
+    A bare name (`ram_mnist`, `soft/stn_digits`) or a path that is not there is looked for among the
+    packaged configs.
     Raises UserError, one line, naming the key and the nearest right one.
     """
     file = find(path)
@@ -151,13 +152,17 @@ def find(path: str | Path) -> Path:
     if path.is_file():
         return path
     packaged = Path(__file__).resolve().parent.parent / "configs"
-    copy = packaged / (path.name if path.suffix in (".yaml", ".yml") else f"{path.name}.yaml")
-    if copy.is_file() and str(path.parent) in (".", "configs"):
-        return copy
+    parts = path.parts[1:] if path.parts[:1] == ("configs",) else path.parts
+    asked = "/".join(parts).removesuffix(".yaml")
+    known = {
+        file.relative_to(packaged).with_suffix("").as_posix(): file
+        for file in sorted(packaged.rglob("*.yaml"))
+    }
+    if asked in known:
+        return known[asked]
     if path.is_dir():
         raise UserError(f"{path}: a folder, not a config file")
-    known = sorted(file.stem for file in packaged.glob("*.yaml"))
-    raise UserError(f"{path}: no such config file{did_you_mean(path.stem, known)}")
+    raise UserError(f"{path}: no such config file{did_you_mean(asked, list(known))}")
 
 
 def resolve(

@@ -9,7 +9,7 @@ from saccade.agents import config
 from saccade.agents.cli import main
 from saccade.agents.errors import UserError
 
-PACKAGED = sorted((Path(config.__file__).parent.parent / "configs").glob("*.yaml"))
+PACKAGED = sorted((Path(config.__file__).parent.parent / "configs").rglob("*.yaml"))
 MINIMAL = "env: {id: saccade/Digits-v0}\nagent: {name: ram}\n"
 
 
@@ -23,7 +23,7 @@ def test_there_are_packaged_configs():
     assert {file.stem for file in PACKAGED} >= {"ram_digits", "ram_translated_digits", "ram_mnist"}
 
 
-@pytest.mark.parametrize("file", PACKAGED, ids=lambda file: file.stem)
+@pytest.mark.parametrize("file", PACKAGED, ids=lambda file: f"{file.parent.name}/{file.stem}")
 def test_packaged_configs_resolve_and_survive_their_own_yaml(file, tmp_path):
     resolved = config.load(file)
     assert resolved.name == file.stem
@@ -34,6 +34,9 @@ def test_packaged_configs_resolve_and_survive_their_own_yaml(file, tmp_path):
 def test_a_bare_name_and_a_path_from_anywhere_find_the_packaged_copy(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert config.load("ram_mnist") == config.load("configs/ram_mnist.yaml")
+    assert config.load("soft/stn_digits") == config.load("configs/soft/stn_digits.yaml")
+    with pytest.raises(UserError, match="no such config file"):
+        config.load("soft/../ram_mnist")
 
 
 def test_what_the_config_leaves_out_comes_from_the_signatures(tmp_path):
@@ -165,6 +168,8 @@ def test_missing_files_are_named(tmp_path, monkeypatch, path):
 def test_the_nearest_packaged_config_is_named():
     with pytest.raises(UserError, match="did you mean 'ram_mnist'"):
         config.load("ram_mnits")
+    with pytest.raises(UserError, match="did you mean 'soft/ran_digits'"):
+        config.load("soft/ran_digit")
 
 
 def test_an_override_is_named_as_it_was_typed(tmp_path, capsys):
