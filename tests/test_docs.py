@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from saccade.agents.config import resolve
+from saccade.agents.config import load, resolve
 from saccade.agents.gaze import GAZES
 from saccade.agents.train import train
 
@@ -57,3 +57,30 @@ def test_every_curve_is_explained_and_every_explanation_has_a_curve(tmp_path):
 def test_every_gaze_is_explained():
     explained = re.findall(r"^\| `(\w+)` \|", (DOCS / "gaze.md").read_text(), re.MULTILINE)
     assert explained == [*GAZES, "null"]
+
+
+def test_the_tour_s_configs_share_their_scenes_and_its_pictures_are_there():
+    page, script = ((DOCS / name).read_text() for name in ("tour.md", "draw_tour.py"))
+    for link in links(page):
+        assert (DOCS / link).exists(), link
+    headings = re.findall(r"^## (.+)$", page, re.MULTILINE)
+    anchors = {re.sub(r"[^\w -]", "", title).lower().replace(" ", "-") for title in headings}
+    assert set(re.findall(r"\]\(#(.*?)\)", page)) < anchors
+
+    drawn = {f"tour_{kind}.png" for kind in ("kinds", "spatial", "channel", "mixed", "hard")}
+    assert set(re.findall(r"\((\w+\.png)\)", page)) == drawn
+    assert {file.name for file in DOCS.glob("tour*.png")} == drawn
+    assert all((DOCS / name).stat().st_size < 150_000 for name in drawn)
+
+    named = set(re.findall(r"saccade train ([\w/]+)", page))
+    trained = set(re.findall(r"saccade train configs/(\S+)\.yaml", script))
+    assert named == trained and len(named) == 4
+    linked = set(re.findall(r"\(\.\./configs/(\S+)\.yaml\)", page))
+    assert linked == named
+    scenes = [load(name).env for name in sorted(named)]
+    assert len({(env.id, env.keywords["canvas"]) for env in scenes}) == 1
+
+
+def links(page: str) -> list[str]:
+    """Files that a page links to."""
+    return re.findall(r"\]\(([^)#:]+)\)", page)
