@@ -46,11 +46,15 @@ def budget(row: Row | None) -> str:
 
 
 def errors(side: int) -> list[str]:
-    """Error at equal numbers of scenes and at equal processor time."""
-    images, time = rows_of(f"images{side}"), rows_of(f"time{side}")
-    head = ["agent", "error %, equal scenes", "CPU time, scenes"]
-    head += ["error %, equal CPU time", "CPU time, scenes "]
+    """Error at equal numbers of scenes and, where compared, at equal processor time."""
+    images = rows_of(f"images{side}")
     names = sorted(images, key=lambda name: float(images[name]["error"]))
+    head = ["agent", "error %, equal scenes", "CPU time, scenes"]
+    if not (FOLDER / f"time{side}").is_dir():
+        lines = [[name, error(images[name]), budget(images[name])] for name in names]
+        return table(head, lines)
+    time = rows_of(f"time{side}")
+    head += ["error %, equal CPU time", "CPU time, scenes "]
     lines = [
         [
             name,
