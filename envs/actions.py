@@ -29,21 +29,33 @@ class ActionMode(abc.ABC):
 
     Attributes:
         single_space: the action space of one lane.
-        has_scores: whether an action carries a score for each class.
+        has_scores: whether an action carries a score for each answer.
+        has_numbers: whether an action can carry the task's further numbers.
+        answers_apart: whether an answer takes the place of a look, so that the eye stays.
 
     Args:
-        answers: number of answers to choose from, K.
+        answers: number of answers to choose from, K; 0 where only looks count.
         grid: `(rows, columns)` of cells, for the modes that look at cells.
-        stop: whether the agent may end the episode with its answer before the last glimpse.
+        stop: whether the agent may answer before an answer is due.
+        measures: further numbers in [-1, 1] that the task asks for, m.
     """
 
     name: str
     has_scores = False
+    has_numbers = False
+    answers_apart = False
     single_space: spaces.Space
 
-    def __init__(self, answers: int, grid: tuple[int, int] = (7, 7), stop: bool = False) -> None:
+    def __init__(
+        self,
+        answers: int,
+        grid: tuple[int, int] = (7, 7),
+        stop: bool = False,
+        measures: int = 0,
+    ) -> None:
         self.answers = answers
         self.stop = stop
+        self.measures = measures
         self.grid = grid
         rows, columns = grid
         y, x = np.divmod(np.arange(rows * columns), columns)
@@ -80,16 +92,17 @@ class ActionMode(abc.ABC):
         """A score for each class, float32 `(n, K)`, where the mode has them."""
         raise ActionError(f"action={self.name!r} carries no scores")
 
-    def ends(
-        self, batch: Any, last: NDArray[np.bool_]
-    ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-        """Which lanes end now and which of them gave an answer, both bool `(n,)`.
+    def numbers(self, batch: Any) -> NDArray[np.float32]:
+        """The task's further numbers, float32 `(n, m)`, where the mode has them."""
+        raise ActionError(f"action={self.name!r} carries no numbers")
+
+    def answered(self, batch: Any, due: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Which lanes answer now, bool `(n,)`.
 
         Args:
-            last: lanes with no glimpse left.
+            due: lanes whose answer is due.
         """
-        ends = last | self._stops(batch) if self.stop else last
-        return ends, ends
+        return due | self._stops(batch) if self.stop else due
 
     def masks(self, last: NDArray[np.bool_], early: NDArray[np.bool_]) -> NDArray[np.bool_] | None:
         """Which actions are allowed, bool `(n, actions)`; None where all always are.
@@ -105,14 +118,24 @@ class ActionMode(abc.ABC):
 
 
 class BoxAction(ActionMode):
-    """`Box(-1, 1, (2 + K,))`: the fixation, a score for each class, and a stop above 0 if asked."""
+    """`Box(-1, 1, (2 + K,))`: the fixation and a score for each answer.
+
+    Then come the task's further numbers, where it asks for any, and a stop above 0 if asked.
+    """
 
     name = "box"
     has_scores = True
+    has_numbers = True
 
-    def __init__(self, answers: int, grid: tuple[int, int] = (7, 7), stop: bool = False) -> None:
-        super().__init__(answers, grid, stop)
-        self._width = 2 + answers + stop
+    def __init__(
+        self,
+        answers: int,
+        grid: tuple[int, int] = (7, 7),
+        stop: bool = False,
+        measures: int = 0,
+    ) -> None:
+        super().__init__(answers, grid, stop, measures)
+        self._width = 2 + answers + measures + stop
         self.single_space = spaces.Box(-1, 1, (self._width,), np.float32)
 
     def read(self, actions: Any, lanes: int, live: NDArray[np.bool_] | None = None) -> Any:
@@ -124,6 +147,9 @@ class BoxAction(ActionMode):
     def scores(self, batch: Any) -> NDArray[np.float32]:
         return batch[:, 2 : 2 + self.answers]
 
+    def numbers(self, batch: Any) -> NDArray[np.float32]:
+        return batch[:, 2 + self.answers : 2 + self.answers + self.measures]
+
     def answer(
         self, batch: Any, lanes: NDArray[np.int64], key: NDArray[np.uint64]
     ) -> NDArray[np.int64]:
@@ -134,33 +160,52 @@ class BoxAction(ActionMode):
 
 
 class DictAction(ActionMode):
-    """`Dict(fixation=Box(-1, 1, (2,)), answer=Discrete(K))`, and `stop=Discrete(2)` if asked."""
+    """`Dict(fixation=Box(-1, 1, (2,)), answer=Discrete(K))`, and `stop=Discrete(2)` if asked.
+
+    `answer` is there where there are answers; `measures=Box(-1, 1, (m,))` where the task asks.
+    """
 
     name = "dict"
+    has_numbers = True
 
-    def __init__(self, answers: int, grid: tuple[int, int] = (7, 7), stop: bool = False) -> None:
-        super().__init__(answers, grid, stop)
+    def __init__(
+        self,
+        answers: int,
+        grid: tuple[int, int] = (7, 7),
+        stop: bool = False,
+        measures: int = 0,
+    ) -> None:
+        super().__init__(answers, grid, stop, measures)
         parts: dict[str, spaces.Space] = {
             "fixation": spaces.Box(-1, 1, (2,), np.float32),
-            "answer": spaces.Discrete(answers),
         }
+        if answers:
+            parts["answer"] = spaces.Discrete(answers)
+        if measures:
+            parts["measures"] = spaces.Box(-1, 1, (measures,), np.float32)
         if stop:
             parts["stop"] = spaces.Discrete(2)
         self.single_space = spaces.Dict(parts)
+        self._names = tuple(parts)
 
     def read(self, actions: Any, lanes: int, live: NDArray[np.bool_] | None = None) -> Any:
-        wanted = ("fixation", "answer", "stop") if self.stop else ("fixation", "answer")
+        wanted = self._names
         if not isinstance(actions, Mapping) or any(name not in actions for name in wanted):
             raise ActionError(
                 f"action of type {type(actions).__name__}: action='dict' takes a dictionary with "
                 f"the keys {', '.join(map(repr, wanted))}"
             )
-        batch = {
+        batch: dict[str, NDArray] = {
             "fixation": _read_box(actions["fixation"], (lanes, 2), live, "action['fixation']"),
-            "answer": _read_integers(
-                actions["answer"], (lanes,), np.uint64(self.answers), live, "action['answer']"
-            ),
         }
+        if self.answers:
+            batch["answer"] = _read_integers(
+                actions["answer"], (lanes,), np.uint64(self.answers), live, "action['answer']"
+            )
+        if self.measures:
+            batch["measures"] = _read_box(
+                actions["measures"], (lanes, self.measures), live, "action['measures']"
+            )
         if self.stop:
             batch["stop"] = _read_integers(
                 actions["stop"], (lanes,), np.uint64(2), live, "action['stop']"
@@ -175,18 +220,30 @@ class DictAction(ActionMode):
     ) -> NDArray[np.int64]:
         return batch["answer"][lanes]
 
+    def numbers(self, batch: Any) -> NDArray[np.float32]:
+        return batch["measures"]
+
     def _stops(self, batch: Any) -> NDArray[np.bool_]:
         return batch["stop"] == 1
 
 
 class GridAction(ActionMode):
-    """`MultiDiscrete([rows, columns, K])`: a cell to look at and an answer; `stop` adds a 2."""
+    """`MultiDiscrete([rows, columns, K])`: a cell to look at and an answer; `stop` adds a 2.
+
+    Without answers, `[rows, columns]`.
+    """
 
     name = "grid"
 
-    def __init__(self, answers: int, grid: tuple[int, int] = (7, 7), stop: bool = False) -> None:
-        super().__init__(answers, grid, stop)
-        sizes = np.array([*grid, answers] + [2] * stop)
+    def __init__(
+        self,
+        answers: int,
+        grid: tuple[int, int] = (7, 7),
+        stop: bool = False,
+        measures: int = 0,
+    ) -> None:
+        super().__init__(answers, grid, stop, measures)
+        sizes = np.array([*grid] + [answers] * (answers > 0) + [2] * stop)
         self.single_space = spaces.MultiDiscrete(sizes)
         self._sizes = sizes.astype(np.uint64)
 
@@ -202,21 +259,30 @@ class GridAction(ActionMode):
         return batch[lanes, 2]
 
     def _stops(self, batch: Any) -> NDArray[np.bool_]:
-        return batch[:, 3] == 1
+        return batch[:, -1] == 1
 
 
 class DiscreteAction(ActionMode):
     """`Discrete(rows * columns + K)`: look at a cell, or answer and end the episode.
 
-    A look with no glimpse left ends the episode without an answer.
+    A look with no glimpse left ends the episode without an answer. Without answers it is
+    `Discrete(rows * columns)`, the last look counts, and `stop` adds one action that says: here.
     """
 
     name = "discrete"
+    answers_apart = True
 
-    def __init__(self, answers: int, grid: tuple[int, int] = (7, 7), stop: bool = False) -> None:
-        super().__init__(answers, grid, stop)
-        self.single_space = spaces.Discrete(len(self._cells) + answers)
-        self._size = np.uint64(len(self._cells) + answers)
+    def __init__(
+        self,
+        answers: int,
+        grid: tuple[int, int] = (7, 7),
+        stop: bool = False,
+        measures: int = 0,
+    ) -> None:
+        super().__init__(answers, grid, stop, measures)
+        self._said = answers or int(stop)  # actions that are no looks
+        self.single_space = spaces.Discrete(len(self._cells) + self._said)
+        self._size = np.uint64(len(self._cells) + self._said)
 
     def read(self, actions: Any, lanes: int, live: NDArray[np.bool_] | None = None) -> Any:
         return _read_integers(actions, (lanes,), self._size, live, "action")
@@ -229,31 +295,37 @@ class DiscreteAction(ActionMode):
     ) -> NDArray[np.int64]:
         return batch[lanes] - len(self._cells)
 
-    def ends(
-        self, batch: Any, last: NDArray[np.bool_]
-    ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-        answers = batch >= len(self._cells)
-        return answers | last, answers
+    def answered(self, batch: Any, due: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        return batch >= len(self._cells)
 
     def masks(self, last: NDArray[np.bool_], early: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        masks = np.ones((len(last), len(self._cells) + self.answers), np.bool_)
-        masks[last, : len(self._cells)] = False
+        masks = np.ones((len(last), len(self._cells) + self._said), np.bool_)
+        if self.answers:
+            masks[last, : len(self._cells)] = False
         masks[early, len(self._cells) :] = False
         return masks
 
 
 class FixationAction(ActionMode):
-    """`Box(-1, 1, (2,))`: the eye alone; the environment's `answerer` gives the scores.
+    """`Box(-1, 1, (2,))`: the eye alone; the environment's `answerer` gives the scores, if any.
 
-    With `stop`, a third slot above 0 ends the episode. The core adds the scores to the batch.
+    Then come the task's further numbers, where it asks for any, and with `stop` a last slot that
+    answers above 0. The core adds the scores to the batch.
     """
 
     name = "fixation"
     has_scores = True
+    has_numbers = True
 
-    def __init__(self, answers: int, grid: tuple[int, int] = (7, 7), stop: bool = False) -> None:
-        super().__init__(answers, grid, stop)
-        self._width = 2 + stop
+    def __init__(
+        self,
+        answers: int,
+        grid: tuple[int, int] = (7, 7),
+        stop: bool = False,
+        measures: int = 0,
+    ) -> None:
+        super().__init__(answers, grid, stop, measures)
+        self._width = 2 + measures + stop
         self.single_space = spaces.Box(-1, 1, (self._width,), np.float32)
 
     def read(self, actions: Any, lanes: int, live: NDArray[np.bool_] | None = None) -> Any:
@@ -270,8 +342,11 @@ class FixationAction(ActionMode):
     ) -> NDArray[np.int64]:
         return best_score(batch["scores"][lanes], key)
 
+    def numbers(self, batch: Any) -> NDArray[np.float32]:
+        return batch["eye"][:, 2 : 2 + self.measures]
+
     def _stops(self, batch: Any) -> NDArray[np.bool_]:
-        return batch["eye"][:, 2] > 0
+        return batch["eye"][:, -1] > 0
 
 
 ACTIONS: dict[str, type[ActionMode]] = {

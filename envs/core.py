@@ -16,15 +16,18 @@ from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
 from .actions import ACTIONS
+from .asking import Asking
 from .checks import at_least, choose, flag, pair
 from .datasets import Dataset, load_dataset
 from .draws import uniform
 from .eye import Eye, Memory, Moves
-from .layout import observation_space, with_masks
+from .fit import check_fit, checked_scores
+from .layout import final_infos, observation_space, with_masks
 from .options import check_seed, read_options
 from .parts import build, check_options, kind_of
 from .scenes import SCENES, Scene
 from .sensor import GlimpseSensor
+from .stage import Stage
 from .tasks import TASKS, Task, Turn
 from .viewer import Viewer
 from .walk import SPLITS, Split, Walk
@@ -141,16 +144,12 @@ class GlimpseVectorEnv(VectorEnv):
         self.grid = pair("grid", grid, "(rows, columns)", 1)
         self.task = build(task, kinds[1], options)
         self.answers = self.task.answers(self.num_classes)
-        self._action = ACTIONS[action](self.answers, self.grid, flag("stop", stop))
+        self._action = ACTIONS[action](
+            self.answers, self.grid, flag("stop", stop), self.task.measures
+        )
         self._memory = self.task.memory(n)
         self._answerer = answerer
-        if (action == "fixation") != callable(answerer):
-            raise ValueError("action='fixation' and an answerer go together: give both or neither")
-        if self.task.needs_scores and not self._action.has_scores:
-            raise ValueError(
-                f"{self.task} needs a score for each answer, which action={action!r} does not "
-                "carry: use action='box', or 'fixation' with an answerer"
-            )
+        check_fit(self, callable(answerer), stop)
 
         self.single_observation_space = observation_space(
             self.sensor, self.image_shape, self.reveal, memory
@@ -171,15 +170,14 @@ class GlimpseVectorEnv(VectorEnv):
         steps = np.arange(self.glimpses + 1) / self.glimpses
         self._progress = steps.astype(np.float32)[:, None]
         self._index = np.zeros(n, np.int64)
-        self._label = np.zeros(n, np.int64)
-        self._box = np.zeros((n, 4), np.float32)
         self._scores = np.zeros((n, self.answers), np.float32)
-        self.images: NDArray[np.uint8] = np.zeros((n, *self.image_shape), np.uint8)
+        self._stage = Stage(self.scene, self._shown, self.image_shape, n, self.glimpses)
+        self._asking = Asking(self.task, self._stage, self.glimpses)
+        self.answer_names = self.task.answer_names(self.classes)
         if render_mode is not None:
             fps = self.metadata["render_fps"]
-            are_classes = self.answers == self.num_classes
-            said = self.classes if are_classes else tuple(map(str, range(self.answers)))
-            self._viewer = Viewer(self.sensor, n, self.glimpses, self.classes, said, fps)
+            said = self.answer_names if self.task.judged == "answer" else ()
+            self._viewer = Viewer(self.sensor, n, self.glimpses, said, fps)
 
     # ------------------------------------------------------------------ Gymnasium's interface
 
@@ -217,7 +215,9 @@ class GlimpseVectorEnv(VectorEnv):
             self._begin(waiting.nonzero()[0])
         if np.count_nonzero(ends):
             if self.autoreset_mode == AutoresetMode.SAME_STEP:
-                infos = self._final(ends, last)
+                infos = final_infos(
+                    self._look(), {**self._infos(ends), **with_masks(last, ends)}, ends
+                )
                 self._begin(ends.nonzero()[0])
                 start = ends
             else:
@@ -245,9 +245,14 @@ class GlimpseVectorEnv(VectorEnv):
     # ------------------------------------------------------------------ beyond Gymnasium
 
     @property
+    def images(self) -> NDArray[np.uint8]:
+        """The frame before the eye in every lane, uint8 `(n, H, W, C)`; not to be changed."""
+        return self._stage.frames
+
+    @property
     def truth(self) -> dict[str, NDArray]:
         """What `info` tells of every lane: `label`, `index` and `box`; views, not to be changed."""
-        return {"label": self._label, "index": self._index, "box": self._box}
+        return {"label": self._asking.label, "index": self._index, "box": self._asking.box}
 
     def action_masks(self) -> NDArray[np.bool_]:
         """Which actions are allowed now, bool `(n, actions)`; for discrete action spaces.
@@ -301,7 +306,8 @@ class GlimpseVectorEnv(VectorEnv):
         """Carry out the actions of a step and no more; lanes that wait for a reset rest.
 
         Returns:
-            Reward and ends `(n,)`, and `is_success` and `answer` `(n,)` of the lanes that end.
+            Reward and ends `(n,)`, and of the lanes that end `is_success` and `answer` `(n,)` and
+            what the task reports.
         """
         if not self._begun:
             raise error.ResetNeeded("step() before reset(): call env.reset() first")
@@ -314,39 +320,56 @@ class GlimpseVectorEnv(VectorEnv):
         batch = self._action.read(actions, self.num_envs, live)
         if self._answerer is not None:
             batch["scores"] = self._scores
-        last = self._seen >= self.glimpses
-        ends, answered = self._action.ends(batch, last)
+        answered, ends = self._asking.answers(self._action, batch, self._seen)
         if live is not None:
             ends, answered = ends & live, answered & live
         looks = ~ends if live is None else live & ~ends
 
         answer = self._silent.copy()
         lanes = answered.nonzero()[0]
-        if lanes.size:
+        if lanes.size and self.answers:
             answer[lanes] = self._action.answer(batch, lanes, self.key[lanes])
+        aim = self._eye.aim(self._action.fixation(batch))
+        if self._action.answers_apart:
+            aim = np.where(answered[:, None], self._eye.fixation, aim)
+        if self._stage.moving:
+            here = slice(None) if live is None else live.nonzero()[0]
+            self._eye.refresh(here, self._stage.advance(here, answer))
+            self._asking.follow()
         turn = Turn(
             answered=answered,
             answer=answer,
+            asked=self._asking.asked,
             ends=ends,
             looks=looks,
-            label=self._label,
-            box=self._box,
+            label=self._asking.label,
+            box=self._asking.box,
             fixation=self._eye.fixation,
+            aim=aim,
             scores=self._action.scores(batch) if self.task.needs_scores else None,
+            measures=self._action.numbers(batch) if self.task.measures else None,
+            live=live,
+            world=self._stage.world,
+            frame=self.image_shape[:2],
+            glimpses=self.glimpses,
         )
         success, reward = self.task.judge(turn, self._memory)
         if waiting is not None:
             reward[waiting] = 0.0
+        last = {"is_success": success, "answer": answer}
+        if np.count_nonzero(ends):
+            last |= self.task.report(turn, self._memory)
 
-        moving = np.count_nonzero(looks)
-        if moving:
-            everywhere = moving == self.num_envs
-            self._eye.move(self._action.fixation(batch), None if everywhere else looks)
+        looking = np.count_nonzero(looks)
+        if looking:
+            self._eye.move(aim, None if looking == self.num_envs else looks)
             self._seen = self._seen + looks
         if self._viewer:
-            self._viewer.follow(self._seen, self._eye.fixation, ends, answer, success)
+            label = self._asking.label
+            self._viewer.follow(self._seen, self._eye.fixation, ends, answer, success, label)
+        self._asking.go_on(answered & ~ends)
         self._ended = ends
-        return reward, ends, {"is_success": success, "answer": answer}
+        return reward, ends, last
 
     def _begin(
         self,
@@ -357,12 +380,9 @@ class GlimpseVectorEnv(VectorEnv):
         """Start an episode in `lanes`: choose the image, draw the scene, place the eye."""
         chosen, scene_key, lane_key = self._walk.next(lanes, index)
         image = chosen if self.placements == 1 else chosen % len(self._labels)
-        frames, box = self.scene.draw(self._shown.images, image, scene_key)
-        self.images[lanes] = frames  # the scene's array stays the scene's
-        self._eye.show(lanes, frames)
+        self._eye.show(lanes, self._stage.begin(lanes, image, scene_key))
         self._index[lanes] = chosen
-        self._label[lanes] = self._labels[image]
-        self._box[lanes] = box
+        self._asking.begin(lanes)
         self.key[lanes] = lane_key
         self._seen[lanes] = 1
         self._ended = self._ended.copy()
@@ -386,7 +406,8 @@ class GlimpseVectorEnv(VectorEnv):
         observation = self._look()
         if self._answerer is not None:
             begun = np.zeros(self.num_envs, np.bool_) if start is None else start.copy()
-            self._scores = self._checked_scores(self._answerer(observation, begun))
+            scores = self._answerer(observation, begun)
+            self._scores = checked_scores(scores, self.num_envs, self.answers)
         return observation
 
     def _look(self) -> dict[str, NDArray]:
@@ -396,17 +417,8 @@ class GlimpseVectorEnv(VectorEnv):
             image = np.moveaxis(self.images, 3, 1).astype(np.float32)
             observation["image"] = image / np.float32(255)
         if "box" in self.reveal:
-            observation["box"] = self._box.copy()
+            observation["box"] = self._asking.box.copy()
         return observation
-
-    def _checked_scores(self, scores: Any) -> NDArray[np.float32]:
-        array = np.asarray(scores, np.float32)
-        if array.shape != (self.num_envs, self.answers) or not np.isfinite(array).all():
-            raise ValueError(
-                f"the answerer gave scores of shape {array.shape}: finite numbers of shape "
-                f"{(self.num_envs, self.answers)} are needed"
-            )
-        return array
 
     def _infos(self, lanes: NDArray[np.bool_] | None = None) -> dict[str, Any]:
         """What is true of every lane, or of those in `lanes` alone, laid out as Gymnasium does."""
@@ -419,19 +431,6 @@ class GlimpseVectorEnv(VectorEnv):
             infos[f"_{name}"] = self._every.copy()
         return infos
 
-    def _final(self, ends: NDArray[np.bool_], last: dict[str, NDArray]) -> dict[str, Any]:
-        """`final_obs` and `final_info` of the lanes that end, as Gymnasium 1.4 lays them out."""
-        observation = self._look()
-        final_obs = np.full(self.num_envs, None, dtype=object)
-        for lane in ends.nonzero()[0]:
-            final_obs[lane] = {name: values[lane].copy() for name, values in observation.items()}
-        return {
-            "final_obs": final_obs,
-            "_final_obs": ends.copy(),
-            "final_info": {**self._infos(ends), **with_masks(last, ends)},
-            "_final_info": ends.copy(),
-        }
-
     def show(self) -> None:
         """Draw the window, where there is one."""
         if self._viewer and self.render_mode == "human":
@@ -441,8 +440,6 @@ class GlimpseVectorEnv(VectorEnv):
         assert self._viewer is not None
         glimpse = self._eye.look()
         return tuple(
-            self._viewer.frame(
-                lane, self.images[lane], glimpse[lane], int(self._label[lane]), self._box[lane]
-            )
+            self._viewer.frame(lane, self.images[lane], glimpse[lane], self._asking.box[lane])
             for lane in range(lanes)
         )

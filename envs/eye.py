@@ -55,19 +55,24 @@ class Eye:
         if self._canvas is not None:
             self._canvas.clear(lanes)
 
+    def refresh(self, lanes: NDArray[np.int64] | slice, frames: NDArray[np.uint8]) -> None:
+        """The next frames of the same scenes: what was seen of the ones before stays seen."""
+        self._images.update(lanes, frames)
+
     def place(self, lanes: NDArray[np.int64], fixation: NDArray[np.float32]) -> None:
         """Set the fixation of `lanes` to `(m, 2)` or one `(2,)`, whatever it was."""
         self.fixation = self.fixation.copy()
         self.fixation[lanes] = fixation
 
-    def move(self, command: NDArray[np.float32], lanes: NDArray[np.bool_] | None = None) -> None:
-        """Carry out a command, float32 `(n, 2)` in [-1, 1], everywhere or only in `lanes`."""
+    def aim(self, command: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Where a command, float32 `(n, 2)` in [-1, 1], would send the eye, a fresh `(n, 2)`."""
         if self.moves == "relative":
             command = self.fixation + np.float32(self.reach) * command
-        fixation = np.minimum(np.maximum(command, _LOWEST), _HIGHEST)
-        self.fixation = (
-            fixation if lanes is None else np.where(lanes[:, None], fixation, self.fixation)
-        )
+        return np.minimum(np.maximum(command, _LOWEST), _HIGHEST)
+
+    def move(self, aim: NDArray[np.float32], lanes: NDArray[np.bool_] | None = None) -> None:
+        """Look at fixations `(n, 2)` in [-1, 1] next, everywhere or only in `lanes`."""
+        self.fixation = aim if lanes is None else np.where(lanes[:, None], aim, self.fixation)
 
     def look(self) -> NDArray[np.float32]:
         """The glimpse of every lane, float32 `(n, scales * C, size, size)`, a fresh array."""

@@ -34,6 +34,27 @@ def observation_space(
     return spaces.Dict(parts)
 
 
+def final_infos(
+    observation: Mapping[str, NDArray], infos: dict[str, Any], ends: NDArray[np.bool_]
+) -> dict[str, Any]:
+    """`final_obs` and `final_info` of the lanes that end, as Gymnasium 1.4 lays them out.
+
+    Args:
+        observation: the last one of every lane.
+        infos: the last ones, with their masks.
+        ends: lanes that end, bool `(n,)`.
+    """
+    final_obs = np.full(len(ends), None, dtype=object)
+    for lane in ends.nonzero()[0]:
+        final_obs[lane] = {name: values[lane].copy() for name, values in observation.items()}
+    return {
+        "final_obs": final_obs,
+        "_final_obs": ends.copy(),
+        "final_info": infos,
+        "_final_info": ends.copy(),
+    }
+
+
 def with_masks(values: Mapping[str, NDArray], lanes: NDArray[np.bool_]) -> dict[str, Any]:
     """Infos as Gymnasium's vector environments give them.
 

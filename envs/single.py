@@ -111,8 +111,8 @@ class GlimpseEnv(gym.Env):
         ended = bool(ends[0])
         info = self._truth()
         if ended:
-            info["is_success"] = bool(last["is_success"][0])
-            info["answer"] = int(last["answer"][0])
+            # Numbers and truths as Python's own, arrays as they are.
+            info |= {name: v[0].copy() if v.ndim > 1 else v[0].item() for name, v in last.items()}
         if self.render_mode == "human":
             core.show()
         return _first(core.observe()), float(reward[0]), ended, False, info

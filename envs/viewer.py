@@ -19,8 +19,7 @@ class Viewer:
         sensor: the eye's sensor.
         lanes: number of lanes, n.
         glimpses: T, the longest path.
-        classes: names of the labels.
-        answers: names of the answers.
+        answers: names of the answers; none where the task has none.
         fps: frames a second in the window.
     """
 
@@ -29,17 +28,16 @@ class Viewer:
         sensor: GlimpseSensor,
         lanes: int,
         glimpses: int,
-        classes: tuple[str, ...],
         answers: tuple[str, ...],
         fps: float,
     ) -> None:
         self._sensor = sensor
-        self._classes = classes
         self._answers = answers
         self._fps = fps
         self._path = np.zeros((lanes, glimpses, 2), np.float32)
         self._length = np.zeros(lanes, np.int64)
         self._answer = np.full(lanes, -1)
+        self._label = np.zeros(lanes, np.int64)
         self._over = np.zeros(lanes, np.bool_)
         self._success = np.zeros(lanes, np.bool_)
         self._window: Window | None = None
@@ -57,6 +55,7 @@ class Viewer:
         ends: NDArray[np.bool_],
         answer: NDArray[np.int64],
         success: NDArray[np.bool_],
+        label: NDArray[np.int64],
     ) -> None:
         """A step was made: glimpses seen, fixations, and how it ended where it did."""
         lanes = np.arange(len(seen))
@@ -65,22 +64,25 @@ class Viewer:
         self._over |= ends
         self._answer[ends] = answer[ends]
         self._success[ends] = success[ends]
+        self._label[ends] = label[ends]
 
     def frame(
         self,
         lane: int,
         image: NDArray[np.uint8],
         glimpse: NDArray[np.float32],
-        label: int,
         box: NDArray[np.float32],
     ) -> NDArray[np.uint8]:
         """The picture of one lane now, uint8 `(h, w, 3)`."""
         length, answer = self._length[lane], self._answer[lane]
         caption, good = f"glimpse {length}/{self._path.shape[1]}", None
         if self._over[lane]:
-            said = self._answers[answer] if answer >= 0 else "none"
-            caption += f"   label {self._classes[label]}   answer {said}"
             good = bool(self._success[lane])
+            if self._answers:
+                label = _named(self._answers, int(self._label[lane]))
+                caption += f"   label {label}   answer {_named(self._answers, int(answer))}"
+            else:
+                caption += "   success" if good else "   missed"
         return draw(
             image,
             self._path[lane, :length],
@@ -103,3 +105,10 @@ class Viewer:
         if self._window is not None:
             self._window.close()
             self._window = None
+
+
+def _named(names: tuple[str, ...], place: int) -> str:
+    """The name of an answer or a label; a label that is no answer goes by its number."""
+    if place < 0:
+        return "none"
+    return names[place] if place < len(names) else str(place)

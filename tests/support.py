@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import gymnasium as gym
@@ -11,8 +12,11 @@ import pytest
 
 import saccade  # noqa: F401  (registers the ids)
 from saccade.envs.actions import ACTIONS
+from saccade.envs.fit import fitting_actions
 from saccade.envs.registration import ENVIRONMENTS
+from saccade.envs.tasks import TASKS, Task
 
+ON_DISK = ("mnist", "fashion-mnist")
 DATA = Path(os.environ.get("SACCADE_DATA", "."))
 
 
@@ -26,21 +30,44 @@ def ids() -> list:
     found = []
     for name, keywords in ENVIRONMENTS.items():
         source = keywords["source"]
-        missing = source != "digits" and not has_data(source)
+        missing = source in ON_DISK and not has_data(source)
         reason = f"needs {source} under $SACCADE_DATA"
         found.append(pytest.param(name, marks=pytest.mark.skipif(missing, reason=reason)))
     return found
 
 
-def random_answerer(observation: dict, episode_start: np.ndarray) -> np.ndarray:
+def random_answerer(answers: int) -> Callable:
     """Scores that follow from what is seen, for `action="fixation"`."""
-    mean = observation["glimpse"].mean(axis=(1, 2, 3))
-    return np.sin(mean[:, None] * 1000 + np.arange(10)).astype(np.float32)
+
+    def answerer(observation: dict, episode_start: np.ndarray) -> np.ndarray:
+        mean = observation["glimpse"].mean(axis=(1, 2, 3))
+        return np.sin(mean[:, None] * 1000 + np.arange(answers)).astype(np.float32)
+
+    return answerer
 
 
-def action_keywords(action: str) -> dict:
+def task_of(env_id: str) -> Task:
+    """The task of an id, with its own options."""
+    found = ENVIRONMENTS[env_id]
+    kind = TASKS[found.get("task", "classify")]
+    return kind(**{name: found[name] for name in kind.__dataclass_fields__ if name in found})
+
+
+def action_keywords(action: str, env_id: str = "saccade/Digits-v0") -> dict:
     """The keywords that make an environment with this action mode."""
-    return {"action": action, **({"answerer": random_answerer} if action == "fixation" else {})}
+    answers = task_of(env_id).answers(10)
+    if action != "fixation" or not answers:
+        return {"action": action}
+    return {"action": action, "answerer": random_answerer(answers)}
+
+
+def ids_and_actions() -> list:
+    """Every id with each action mode that fits its task."""
+    return [
+        pytest.param(param.values[0], action, marks=param.marks, id=f"{param.values[0]}-{action}")
+        for param in ids()
+        for action in fitting_actions(task_of(param.values[0]))
+    ]
 
 
 ACTION_MODES = list(ACTIONS)

@@ -5,7 +5,7 @@ A new scene is one file here and one line in `SCENES`; a user's own may be hande
 
 from __future__ import annotations
 
-from .base import Scene, SceneError
+from .base import MovingScene, Scene, SceneError
 from .cluttered import ClutteredScene
 from .distorted import DistortedScene
 from .plain import PlainScene
@@ -23,6 +23,7 @@ __all__ = [
     "SCENES",
     "ClutteredScene",
     "DistortedScene",
+    "MovingScene",
     "PlainScene",
     "Scene",
     "SceneError",

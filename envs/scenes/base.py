@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import abc
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
@@ -22,7 +23,10 @@ class Scene(abc.ABC):
 
     Attributes:
         canvas: side of a square frame, or `(height, width)`, in pixels; None is the image's own.
+        targets: how many images a frame shows that may be asked about, k (of the class).
     """
+
+    targets: ClassVar[int] = 1
 
     canvas: int | tuple[int, int] | None = None
 
@@ -57,9 +61,57 @@ class Scene(abc.ABC):
             key: where each frame's random draws come from, uint64 `(n,)` (see `envs.draws`).
 
         Returns:
-            Frames, uint8 `(n, H, W, C)`, and the targets' boxes, float32 `(n, 4)`:
-            `(x0, y0, x1, y1)` in pixels, half-open.
+            Frames, uint8 `(n, H, W, C)`, and the targets' boxes, float32 `(n, 4)`, or `(n, k, 4)`
+            where there are several: `(x0, y0, x1, y1)` in pixels, half-open.
         """
+
+    def targets_of(
+        self, index: NDArray[np.int64], key: NDArray[np.uint64], count: int
+    ) -> NDArray[np.int64]:
+        """Which of the split's `count` images are the targets, int64 `(n, k)`.
+
+        `index` and `key` are those of `draw`; the first target is `index` unless told otherwise.
+        """
+        return index[:, None]
+
+
+@dataclass(frozen=True)
+class MovingScene(Scene):
+    """A scene with a time of its own: each step of the environment is one moment.
+
+    What it remembers of its lanes (places, velocities, a paddle) is in arrays over the lanes, the
+    world, which the environment keeps for it.
+    """
+
+    @abc.abstractmethod
+    def start(
+        self,
+        images: NDArray[np.uint8],
+        index: NDArray[np.int64],
+        key: NDArray[np.uint64],
+        steps: int,
+    ) -> dict[str, NDArray]:
+        """The world at the first moment, arrays `(n, ...)`; a pure function, row by row.
+
+        Args:
+            images, index, key: as in `draw`.
+            steps: moments that follow the first one in an episode.
+        """
+
+    @abc.abstractmethod
+    def move(self, world: dict[str, NDArray], act: NDArray[np.int64]) -> None:
+        """Let one moment pass, in place; `act` is each lane's motor command, int64 `(n,)`."""
+
+    @abc.abstractmethod
+    def frame(
+        self, images: NDArray[np.uint8], world: dict[str, NDArray]
+    ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+        """What the world looks like: frames and boxes as `draw` returns them."""
+
+    def draw(
+        self, images: NDArray[np.uint8], index: NDArray[np.int64], key: NDArray[np.uint64]
+    ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+        return self.frame(images, self.start(images, index, key, 1))
 
 
 def boxes_at(

@@ -13,25 +13,30 @@ from gymnasium.utils.env_checker import check_env
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from stable_baselines3.common.env_checker import check_env as sb3_check_env
 
-from support import ACTION_MODES, action_keywords, assert_same, ids, make_shards
+from support import (
+    ACTION_MODES,
+    action_keywords,
+    assert_same,
+    ids,
+    ids_and_actions,
+    make_shards,
+)
 
 MODES = ["NextStep", "SameStep", "Disabled"]
 
 
-@pytest.mark.parametrize("env_id", ids())
-@pytest.mark.parametrize("action", ACTION_MODES)
+@pytest.mark.parametrize(("env_id", "action"), ids_and_actions())
 def test_gymnasium_checker_has_no_complaint(env_id, action, monkeypatch):
     monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")  # it tries every render mode
-    env = gym.make(env_id, render_mode="rgb_array", **action_keywords(action))
+    env = gym.make(env_id, render_mode="rgb_array", **action_keywords(action, env_id))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         check_env(env.unwrapped, skip_render_check=find_spec("pygame") is None)
 
 
-@pytest.mark.parametrize("env_id", ids())
-@pytest.mark.parametrize("action", ACTION_MODES)
+@pytest.mark.parametrize(("env_id", "action"), ids_and_actions())
 def test_sb3_checker_raises_nothing(env_id, action):
-    env = gym.make(env_id, render_mode="rgb_array", **action_keywords(action))
+    env = gym.make(env_id, render_mode="rgb_array", **action_keywords(action, env_id))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # its advice on float images and Dict actions
         sb3_check_env(env.unwrapped)

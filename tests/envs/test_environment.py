@@ -123,7 +123,7 @@ def test_cells_are_centred_row_by_row():
 
 @pytest.mark.parametrize("action", ["box", "dict", "grid", "fixation"])
 def test_stop_answers_at_once(action):
-    answerer = {"answerer": random_answerer} if action == "fixation" else {}
+    answerer = {"answerer": random_answerer(10)} if action == "fixation" else {}
     env = gym.make(ID, action=action, stop=True, **answerer)
     env.reset(seed=0)
     keep, stop = {

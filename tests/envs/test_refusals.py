@@ -79,7 +79,7 @@ def test_a_rounding_error_is_no_bad_action():
         ({"reward": "sparse"}, "reward='sparse'"),
         ({"reward": "dense", "action": "dict"}, "needs a score"),
         ({"action": "fixation"}, "answerer"),
-        ({"answerer": random_answerer}, "answerer"),
+        ({"answerer": random_answerer(10)}, "answerer"),
         ({"first_fixation": "left"}, "first_fixation='left'"),
         ({"source": "mnits"}, "mnits"),
         ({"canvas": 20}, "canvas=20"),

@@ -1,0 +1,79 @@
+"""Whether the parts of an environment go together, said in one line where they do not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .actions import ACTIONS
+from .tasks import Task
+
+
+def fitting_actions(task: Task) -> tuple[str, ...]:
+    """The names of the action modes that can say what a task asks for."""
+    apart = task.judged == "act"  # it needs a look and a command at every step
+    return tuple(
+        name
+        for name, mode in ACTIONS.items()
+        if not (apart and mode.answers_apart)
+        and (mode.has_numbers or not task.measures)
+        and (mode.has_scores or not task.needs_scores)
+    )
+
+
+def check_fit(env: Any, has_answerer: bool, stop: bool) -> None:
+    """See that task, scene, action mode and answerer of a `GlimpseVectorEnv` go together.
+
+    Raises:
+        ValueError: they do not.
+    """
+    task, scene, action = env.task, env.scene, env.action_mode
+    name = type(task).__name__
+    if task.targets > scene.targets:
+        raise ValueError(
+            f"{name} asks about {task.targets} targets, {type(scene).__name__} shows "
+            f"{scene.targets}: use a scene that shows as many, like scene='pair'"
+        )
+    if task.questions > env.glimpses:
+        raise ValueError(
+            f"glimpses={env.glimpses}: {name} has {task.questions} questions, each after a glimpse "
+            "of its own; take more"
+        )
+    able = fitting_actions(task)
+    if action not in able:
+        if task.needs_scores:
+            why = "needs a score for each answer, which it does not carry"
+        elif task.measures:
+            why = f"asks for {task.measures} numbers, which it cannot say"
+        else:
+            why = "needs a look and a command at every step, of which it says one"
+        raise ValueError(
+            f"action={action!r}: {task} {why}; use one of {', '.join(map(repr, able))}"
+        )
+    if stop and (task.judged == "act" or task.every_step):
+        raise ValueError(f"stop=True: every step of {name} counts, leave stop out")
+    if has_answerer and (action != "fixation" or not env.answers):
+        why = "belongs to action='fixation'" if env.answers else f"has nothing to say in {name}"
+        raise ValueError(f"answerer: it {why}; leave it out")
+    if action == "fixation" and env.answers and not has_answerer:
+        raise ValueError(
+            "action='fixation' moves the eye alone: give an answerer, "
+            "answerer(observation, episode_start) -> scores"
+        )
+
+
+def checked_scores(scores: Any, lanes: int, answers: int) -> NDArray[np.float32]:
+    """An answerer's scores, float32 `(lanes, answers)`.
+
+    Raises:
+        ValueError: of another shape, or not finite.
+    """
+    array = np.asarray(scores, np.float32)
+    if array.shape != (lanes, answers) or not np.isfinite(array).all():
+        raise ValueError(
+            f"the answerer gave scores of shape {array.shape}: finite numbers of shape "
+            f"{(lanes, answers)} are needed"
+        )
+    return array

@@ -1,0 +1,93 @@
+"""What stands before the eye in each lane: the scene's frame, its targets, and how it goes on."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .datasets import ImageSet
+from .scenes import MovingScene, Scene
+
+
+class Stage:
+    """Shows one scene in each lane.
+
+    State: `frames`, uint8 `(n, H, W, C)`; the `labels`, int64 `(n, k)`, and `boxes`, float32
+    `(n, k, 4)`, of the scene's k targets; and `world`, what a moving scene remembers, `(n, ...)`
+    each.
+
+    Args:
+        scene: what draws.
+        shown: the images of the split that is shown.
+        frame_shape: `(H, W, C)` of the scene's frames.
+        lanes: number of lanes, n.
+        steps: moments that a moving scene goes on for, an episode.
+    """
+
+    def __init__(
+        self,
+        scene: Scene,
+        shown: ImageSet,
+        frame_shape: tuple[int, int, int],
+        lanes: int,
+        steps: int,
+    ) -> None:
+        self._scene = scene
+        self._shown = shown
+        self._steps = steps
+        self.moving = isinstance(scene, MovingScene)
+        self.frames: NDArray[np.uint8] = np.zeros((lanes, *frame_shape), np.uint8)
+        self.labels = np.zeros((lanes, scene.targets), np.int64)
+        self.boxes = np.zeros((lanes, scene.targets, 4), np.float32)
+        self.world: dict[str, NDArray] = {}
+
+    def begin(
+        self, lanes: NDArray[np.int64], image: NDArray[np.int64], key: NDArray[np.uint64]
+    ) -> NDArray[np.uint8]:
+        """Draw a new scene in `lanes`; its frames, `(m, H, W, C)`."""
+        images = self._shown.images
+        if self.moving:
+            scene = cast(MovingScene, self._scene)
+            world = scene.start(images, image, key, self._steps)
+            frames, boxes = scene.frame(images, world)
+            if not self.world:
+                n = len(self.frames)
+                self.world = {
+                    name: np.zeros((n, *values.shape[1:]), values.dtype)
+                    for name, values in world.items()
+                }
+            for name, values in world.items():
+                self.world[name][lanes] = values
+        else:
+            frames, boxes = self._scene.draw(images, image, key)
+        self.labels[lanes] = self._shown.labels[self._scene.targets_of(image, key, len(images))]
+        return self._put(lanes, frames, boxes)
+
+    def advance(
+        self, lanes: NDArray[np.int64] | slice, act: NDArray[np.int64]
+    ) -> NDArray[np.uint8]:
+        """Let a moving scene go on by one moment in `lanes`; its new frames.
+
+        Args:
+            act: the motor command of every lane, `(n,)`, for scenes that take one.
+        """
+        scene = cast(MovingScene, self._scene)
+        # A slice of an array is itself, so that what is changed in place is changed here.
+        world = {name: values[lanes] for name, values in self.world.items()}
+        scene.move(world, act[lanes])
+        if not isinstance(lanes, slice):
+            for name, values in world.items():
+                self.world[name][lanes] = values
+        return self._put(lanes, *scene.frame(self._shown.images, world))
+
+    def _put(
+        self,
+        lanes: NDArray[np.int64] | slice,
+        frames: NDArray[np.uint8],
+        boxes: NDArray[np.float32],
+    ) -> NDArray[np.uint8]:
+        self.frames[lanes] = frames  # the scene's array stays the scene's
+        self.boxes[lanes] = boxes[:, None] if boxes.ndim == 2 else boxes
+        return frames
