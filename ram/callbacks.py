@@ -153,7 +153,7 @@ class Validation(Every):
 
     Adds what the learner's `validate(env)` finds to the metrics: `eval/error` (share of wrong
     answers), `eval/mean_reward` and, where it tells, `eval/cross_entropy` (nats). Of equal errors
-    the lower cross-entropy is better.
+    the lower cross-entropy is better, or the higher reward where there is none.
 
     State: `error`, `cross_entropy` and `timesteps` of the best so far, its `weights`, and
     `history`, one (timesteps, error, mean reward) for each validation.
@@ -188,7 +188,7 @@ class Validation(Every):
         found = learner.validate(self.env)
         metrics.update(found)
         error, reward = found["eval/error"], found["eval/mean_reward"]
-        cross_entropy = found.get("eval/cross_entropy", float("inf"))
+        cross_entropy = found.get("eval/cross_entropy", -reward)
         self.history.append((learner.num_timesteps, error, reward))
         if (error, cross_entropy) < (self.error, self.cross_entropy):
             self.error, self.cross_entropy = error, cross_entropy

@@ -14,6 +14,7 @@ _LOWEST: dict[str, float] = {
 }
 # Shares, and what must stay below one to converge.
 _BELOW: dict[str, float] = dict.fromkeys(("warmup", "momentum", "label_smoothing"), 1)
+_AT_MOST: dict[str, float] = {"discount": 1}
 
 
 def types_of(learner: type) -> dict[str, Any]:
@@ -32,6 +33,8 @@ def check(hyperparameters: Mapping[str, Any], types: Mapping[str, Any]) -> None:
         if kind in (int, float, float | None) and value is not None:
             lowest = _LOWEST.get(name, 0)
             highest = _BELOW.get(name, math.inf)
-            if not lowest <= value < highest:
+            most = _AT_MOST.get(name, math.inf)
+            if not (lowest <= value < highest and value <= most):
                 bound = "" if highest == math.inf else f" and less than {highest:g}"
+                bound = bound if most == math.inf else f" and at most {most:g}"
                 raise ValueError(f"{name}={value!r}: take a number of at least {lowest}{bound}")

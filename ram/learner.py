@@ -53,14 +53,18 @@ class RAM(GradientLearner):
         location_hidden: size of a rectified layer before the location; 0 for none, the paper's.
         std: standard deviation of drawn fixations, at first.
         std_final: at the end of training, reached linearly; None: it stays.
-        answer_every_step: cross-entropy on the answers after every glimpse, not the last alone.
+        answer_every_step: cross-entropy on the answers after every glimpse, not only where an
+            answer is due.
         reward: what fixations are paid in: the environment's reward ("success"), or the truth's
-            log-probability averaged over the answers still to come ("log_prob").
+            log-probability averaged over the answers still to come ("log_prob"). Tasks without
+            answers (acts, aims) always pay their reward.
+        discount: what the environment's reward is worth a step earlier.
         baseline: "learned" from the core, "leave_one_out" (mean return of the scene's other
             paths), or "auto": the latter where there are several paths.
         normalize_advantage: scale advantages to mean 0 and deviation 1 in every update.
         through_core: let REINFORCE's gradient into core and glimpse networks too.
-        location_weight: weight of REINFORCE in the loss.
+        location_weight: weight of the fixations' REINFORCE in the loss.
+        entropy_weight: weight of the entropy of acts, in tasks with acts.
         label_smoothing: share of the cross-entropy spent on all classes alike.
         optimizer: "adam" (decoupled weight decay) or "sgd".
         learning_rate: its peak.
@@ -97,10 +101,12 @@ class RAM(GradientLearner):
         std_final: float | None = None,
         answer_every_step: bool = True,
         reward: Literal["success", "log_prob"] = "log_prob",
+        discount: float = 1.0,
         baseline: Literal["auto", "learned", "leave_one_out"] = "auto",
         normalize_advantage: bool = True,
         through_core: bool = True,
         location_weight: float = 1.0,
+        entropy_weight: float = 0.0,
         label_smoothing: float = 0.0,
         optimizer: Literal["adam", "sgd"] = "adam",
         learning_rate: float = 2e-3,
@@ -127,7 +133,7 @@ class RAM(GradientLearner):
             torch.manual_seed(seed)
             self.network = RAMNetwork(
                 math.prod(self.task.glimpse_shape),
-                self.task.classes,
+                self.task.answers,
                 core=core,
                 what=what,
                 where=where,
@@ -164,47 +170,66 @@ class RAM(GradientLearner):
 
     def _update(self, env: Any) -> Metrics:
         """An episode of T glimpses in every lane, then a step down the gradient of its loss."""
-        h, network, std = self.hyperparameters, self.network, self.std
+        h, network, std, task = self.hyperparameters, self.network, self.std, self.task
+        acting = task.judged == "act"
         glimpses, lanes = env.unwrapped.glimpses, env.num_envs  # T, B
 
         # Look: a glimpse, the core's state after it, a fixation drawn from that state.
         noise = torch.randn(glimpses, lanes, 2, generator=self._generator).to(self.device)
         observation, info = self._reset(env)
-        labels = self._tensor(info["label"])  # (B,)
         state = network.start(lanes)
-        states, drawn, rewards = [], [], []
+        states, drawn, acts, labels, rewards = [], [], [], [], []
         for t in range(glimpses):
+            labels.append(self._tensor(info["label"]))  # (B,), of what is asked now
             state = network.see(*self._seen(observation), state)
             with torch.no_grad():
                 fixation = network.location(state[0]) + std * noise[t]  # (B, 2)
-                action = self.task.batch_actions(fixation, network.answer(state[0]))
+                scores = network.answer(state[0])  # (B, K)
+                act = self._draw(scores, self._generator) if acting else None
+                action = task.batch_actions(fixation, scores, act)
             self._check_finite("fixation", fixation)
             observation, reward, _, _, info = env.step(action)
             states.append(state[0])
             drawn.append(fixation)
+            if act is not None:
+                acts.append(act)
             rewards.append(reward)
 
-        # Learn: no glimpse comes from the last fixation drawn, so it is left out.
+        # Learn. Where no aim is judged, the last one drawn is left out: no glimpse came from it.
         after = torch.stack(states)  # (T, B, hidden)
-        means = network.location(after if h["through_core"] else after.detach())[:-1]
+        aims = glimpses if task.judged == "aim" else glimpses - 1  # D
+        decisions = glimpses if acting else aims
+        means = network.location(after if h["through_core"] else after.detach())[:aims]
+        every = acting or h["answer_every_step"]
+        times = list(range(glimpses)) if every else task.due(glimpses)
+        told = after if every else after[times]  # (S, B, hidden)
         losses = hybrid_loss(
-            scores=network.answer(after if h["answer_every_step"] else after[-1:]),
-            means=means,  # (T-1, B, 2)
-            drawn=torch.stack(drawn[:-1]),
-            expected=None if self._leave_one_out else network.baseline(after.detach())[:-1],
-            labels=labels,
+            scores=network.answer(told) if task.answers else None,  # (S, B, K)
+            means=means,  # (D, B, 2)
+            drawn=torch.stack(drawn[:aims]),
+            expected=None if self._leave_one_out else network.baseline(after.detach())[:decisions],
+            labels=torch.stack(labels)[times],
             rewards=self._tensor(np.stack(rewards)).float(),
             std=std,
             paths=h["paths"],
-            reward=h["reward"],
+            reward=h["reward"] if task.judged == "answer" else "success",
             normalize_advantage=h["normalize_advantage"],
             location_weight=h["location_weight"],
             label_smoothing=h["label_smoothing"],
+            times=times,
+            acts=torch.stack(acts) if acting else None,
+            discount=h["discount"],
+            entropy_weight=h["entropy_weight"],
         )
         norm = self._descend(losses.total)
         self.num_timesteps += glimpses * lanes
         update = Update(losses, norm, means, rewards, info["is_success"])
         return self._recorder.add(update, self)
+
+    def _draw(self, scores: Tensor, generator: torch.Generator) -> Tensor:
+        """An act of each row, drawn with the probabilities that scores (n, K) stand for."""
+        drawn = torch.rand(scores.shape, generator=generator).to(self.device)
+        return (scores - (-drawn.log()).log()).argmax(-1)  # Gumbel's trick
 
     _remedy = "lower learning_rate or location_weight, or raise std"
 
@@ -231,7 +256,8 @@ class RAM(GradientLearner):
             observation: of one environment, or of n (a batched glimpse has four axes).
             state: what the call before returned, float32 (n, hidden) each; None at the start.
             episode_start: bool (n,), lanes whose episode begins here: their state is forgotten.
-            deterministic: look at the mean fixation, instead of one drawn around it.
+            deterministic: look at the mean fixation, instead of one drawn around it, and do what
+                has the best score, in tasks with acts.
 
         Returns:
             The action, NumPy, single where the observation is, and the new state.
@@ -258,16 +284,19 @@ class RAM(GradientLearner):
                     before = tuple(part * kept for part in before)
             after = self.network.see(glimpse, fixation, before)
             there = self.network.location(after[0])  # (n, 2)
+            scores, acts = self.network.answer(after[0]), None
             if not deterministic:
                 noise = torch.randn(there.shape, generator=self._predict_generator)
                 there = there + self.std * noise.to(self.device)
-            action = self.task.batch_actions(there, self.network.answer(after[0]))
+                if self.task.judged == "act":
+                    acts = self._draw(scores, self._predict_generator)
+            action = self.task.batch_actions(there, scores, acts)
         if single:
             action = self.task.single_action(action)
         return action, tuple(part.cpu().numpy() for part in after)
 
     def scores(self, state: tuple[NDArray[np.float32], ...]) -> NDArray[np.float32]:
-        """The classes' log-probabilities (n, K), read off a state that `predict` returned.
+        """The answers' log-probabilities (n, K), read off a state that `predict` returned.
 
         Their mean over several paths of a scene is the answer of all paths together.
         """
@@ -277,31 +306,37 @@ class RAM(GradientLearner):
     def validate(self, env: VectorEnv) -> Metrics:
         """Error, mean reward and cross-entropy (nats) of one deterministic path a scene of `env`.
 
+        The cross-entropy is of the answers that were due; there is none in other tasks.
+
         `env` has autoreset disabled; each scene of its split is walked once, whatever the number
         of lanes.
         """
         core: Any = env.unwrapped
         scenes, lanes = core.split_length, env.num_envs
+        due = self.task.due(core.glimpses) if self.task.judged == "answer" else []
         right = reward_sum = nats = 0.0
         for first in range(0, scenes, lanes):
             index = np.minimum(np.arange(first, first + lanes), scenes - 1)
             real = slice(0, min(lanes, scenes - first))  # the rest of the last batch only fills it
             observation, info = env.reset(options={"index": index})
-            label = info["label"]
             state: Any = None
-            for _ in range(core.glimpses):
+            for t in range(core.glimpses):
+                label = info["label"]
                 action, state = self.predict(observation, state, deterministic=True)
                 observation, reward, _, _, info = env.step(action)
                 reward_sum += float(reward[real].sum())
+                if t in due:
+                    truth = self.scores(state)[np.arange(lanes), label]
+                    nats -= float(truth[real].sum(dtype=np.float64))
             right += float(info["is_success"][real].sum())
-            truth = self.scores(state)[np.arange(lanes), label]
-            nats -= float(truth[real].sum(dtype=np.float64))
-        return {
+        found = {
             "eval/error": 1 - right / scenes,
             "eval/mean_reward": reward_sum / scenes,
             "eval/mean_ep_length": float(core.glimpses),
-            "eval/cross_entropy": nats / scenes,
         }
+        if due:
+            found["eval/cross_entropy"] = nats / scenes / len(due)
+        return found
 
     # ------------------------------------------------------------------ keeping
 
@@ -329,7 +364,7 @@ class RAM(GradientLearner):
         """The learner that was saved; with an environment it can go on learning.
 
         Raises CheckpointError where the file is missing, damaged, of another kind, or was trained
-        on other glimpses or classes than the environment's.
+        on other glimpses or answers than the environment's.
         """
         content = checkpoint.from_plain(checkpoint.read(path, _KIND, _VERSION, _KEYS))
         try:
@@ -341,7 +376,7 @@ class RAM(GradientLearner):
         if env is not None:
             trained = learner.task
             learner._enter(env)
-            for name in ("glimpse_shape", "classes"):
+            for name in ("glimpse_shape", "answers", "judged"):
                 old, new = getattr(trained, name), getattr(learner.task, name)
                 if old != new:
                     raise CheckpointError(f"{path}: trained with {name} {old}, not {new}")

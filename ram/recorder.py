@@ -50,6 +50,7 @@ class Recorder:
             self._start, self._first = now, learner.num_timesteps
         if len(self._tensors) < self.interval and not learner.finished:
             return {}
+        said = "act" if learner.task.judged == "act" else "answer"
         loss, answer, location, baseline, norm, spread = torch.stack(self._tensors).mean(0).tolist()
         reward, accuracy = np.mean(self._episodes, 0).tolist()
         self._tensors.clear()
@@ -60,7 +61,7 @@ class Recorder:
             "time/fps": (learner.num_timesteps - self._first) / max(now - self._start, 1e-9),
             "time/total_timesteps": float(learner.num_timesteps),
             "train/loss": loss,
-            "train/answer_loss": answer,
+            f"train/{said}_loss": answer,
             "train/location_loss": location,
             "train/baseline_loss": baseline,
             "train/accuracy": accuracy,

@@ -9,27 +9,31 @@ import gymnasium
 import torch
 from gymnasium.vector import AutoresetMode, VectorEnv
 from torch import Tensor
+from torch.nn.functional import one_hot
 
 
 @dataclass(frozen=True)
 class Task:
     """The facts of an environment that a network depends on, or that change what it does.
 
-    glimpse_shape is (scales * C, size, size); classes is K; action is "dict" or "box";
-    score_scale is what a "box" environment multiplies scores by before its softmax.
+    glimpse_shape is (scales * C, size, size); answers is K; action is "dict" or "box";
+    score_scale is what a "box" environment multiplies scores by before its softmax; judged is what
+    counts: "answer", "act" or "aim" (see `envs.tasks.Task`); questions is how many are asked.
     """
 
     glimpse_shape: tuple[int, ...]
-    classes: int
+    answers: int
     action: str
     score_scale: float
+    judged: str = "answer"
+    questions: int = 1
 
     @classmethod
     def of(cls, env: VectorEnv) -> Task:
         """The task of a native vector environment; ValueError where RAM cannot take it."""
         core: Any = env.unwrapped
         missing = [
-            name for name in ("glimpses", "num_classes", "walk_state") if not hasattr(core, name)
+            name for name in ("glimpses", "answers", "walk_state") if not hasattr(core, name)
         ]
         if not isinstance(env, VectorEnv) or missing:
             raise ValueError(
@@ -48,32 +52,47 @@ class Task:
             raise ValueError(f"RAM acts by 'dict' or 'box', not {action!r}: use action='dict'")
         width = env.single_action_space.shape if action == "box" else None
         if "stop" in getattr(env.single_action_space, "keys", tuple)() or (
-            width and width[0] != 2 + core.num_classes
+            width and width[0] > 2 + core.answers + core.task.measures
         ):
             raise ValueError(
                 "RAM always takes all its glimpses: make the environment with stop=False"
+            )
+        if core.task.measures:
+            raise ValueError(
+                f"RAM looks and answers, it says no further numbers, which {core.task} asks for"
             )
         if core.glimpses < 2:
             raise ValueError("with glimpses=1 there is nowhere to look next: take at least 2")
         shape = env.single_observation_space["glimpse"].shape  # type: ignore[index]
         score_scale = float(getattr(core.task, "score_scale", 5.0))
-        return cls(shape, int(core.num_classes), action, score_scale)
+        task = core.task
+        return cls(shape, int(core.answers), action, score_scale, task.judged, task.questions)
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
 
-    def batch_actions(self, fixation: Tensor, scores: Tensor) -> Any:
+    def due(self, glimpses: int) -> list[int]:
+        """After which glimpse, counted from 0, each question is answered at the latest."""
+        return [-(-(q + 1) * glimpses // self.questions) - 1 for q in range(self.questions)]
+
+    def batch_actions(self, fixation: Tensor, scores: Tensor, acts: Tensor | None = None) -> Any:
         """Fixations (n, 2) and the answers' scores (n, K), float32, as the environment's NumPy.
 
         Fixations are clamped to [-1, 1] here. A "box" score is 1 + log p / score_scale, cut at
-        -1: the environment's softmax of score_scale times the scores is p again.
+        -1: the environment's softmax of score_scale times the scores is p again. `acts`, int64
+        (n,), are what is said instead of the best scores.
         """
         fixation = fixation.clamp(-1.0, 1.0)
         if self.action == "dict":
-            return {
-                "fixation": fixation.cpu().numpy(),
-                "answer": scores.argmax(-1).cpu().numpy(),
-            }
+            action = {"fixation": fixation.cpu().numpy()}
+            if self.answers:
+                action["answer"] = (scores.argmax(-1) if acts is None else acts).cpu().numpy()
+            return action
+        if not self.answers:
+            return fixation.cpu().numpy()
+        if acts is not None:
+            said = 2.0 * one_hot(acts, self.answers) - 1
+            return torch.cat((fixation, said), -1).cpu().numpy()
         scores = (1 + scores.log_softmax(-1) / self.score_scale).clamp(-1.0, 1.0)
         return torch.cat((fixation, scores), -1).cpu().numpy()
 

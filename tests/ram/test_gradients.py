@@ -108,7 +108,7 @@ def test_only_fixations_that_were_looked_from_are_reinforced(make_ram, monkeypat
 def test_labels_and_rewards_stay_in_their_lanes(make_ram, make_env, monkeypatch) -> None:
     spied = Spied(make_ram(), monkeypatch)
     _, info = make_env().reset(seed=0)
-    np.testing.assert_array_equal(spied.loss["labels"], info["label"])
+    np.testing.assert_array_equal(spied.loss["labels"], [info["label"]] * 4)
     right = spied.actions[-1]["answer"] == info["label"]
     np.testing.assert_array_equal(spied.loss["rewards"][-1], right.astype(np.float32))
     assert not spied.loss["rewards"][:-1].any()
