@@ -131,19 +131,17 @@ class RAM(GradientLearner):
         self._predict_generator = torch.Generator().manual_seed(seed)
         with torch.random.fork_rng(devices=()):  # the global generator is the user's
             torch.manual_seed(seed)
-            self.network = RAMNetwork(
-                math.prod(self.task.glimpse_shape),
-                self.task.answers,
-                core=core,
-                what=what,
-                where=where,
-                glimpse_features=glimpse_features,
-                hidden=hidden,
-                location_hidden=location_hidden,
-            ).to(self.device)
+            self.network = self._build().to(self.device)
         self.optimizer = make_optimizer(
             optimizer, self.network.parameters(), learning_rate, momentum, weight_decay
         )
+
+    def _build(self) -> RAMNetwork:
+        """The network of this task, with weights as the global generator draws them."""
+        h = self.hyperparameters
+        sizes = ("core", "what", "where", "glimpse_features", "hidden", "location_hidden")
+        pixels = math.prod(self.task.glimpse_shape)
+        return RAMNetwork(pixels, self.task.answers, **{name: h[name] for name in sizes})
 
     def _enter(self, env: VectorEnv | str) -> None:
         """Take an environment; it says how many lanes there are and how many share a scene."""
@@ -177,32 +175,35 @@ class RAM(GradientLearner):
         # Look: a glimpse, the core's state after it, a fixation drawn from that state.
         noise = torch.randn(glimpses, lanes, 2, generator=self._generator).to(self.device)
         observation, info = self._reset(env)
-        state = network.start(lanes)
-        states, drawn, acts, labels, rewards = [], [], [], [], []
+        state = network.begin(self._seen(observation))
+        looking, answering, drawn, acts, labels, rewards = [], [], [], [], [], []
         for t in range(glimpses):
             labels.append(self._tensor(info["label"]))  # (B,), of what is asked now
-            state = network.see(*self._seen(observation), state)
+            seen = self._seen(observation)
+            state = network.see(seen["glimpse"], seen["fixation"], state)
+            looking.append(network.looks_from(state))
+            answering.append(network.answers_from(state))
             with torch.no_grad():
-                fixation = network.location(state[0]) + std * noise[t]  # (B, 2)
-                scores = network.answer(state[0])  # (B, K)
+                fixation = network.location(looking[t]) + std * noise[t]  # (B, 2)
+                scores = network.answer(answering[t])  # (B, K)
                 act = self._draw(scores, self._generator) if acting else None
                 action = task.batch_actions(fixation, scores, act)
             self._check_finite("fixation", fixation)
             observation, reward, _, _, info = env.step(action)
-            states.append(state[0])
             drawn.append(fixation)
             if act is not None:
                 acts.append(act)
             rewards.append(reward)
 
         # Learn. Where no aim is judged, the last one drawn is left out: no glimpse came from it.
-        after = torch.stack(states)  # (T, B, hidden)
+        after = torch.stack(looking)  # (T, B, hidden)
         aims = glimpses if task.judged == "aim" else glimpses - 1  # D
         decisions = glimpses if acting else aims
         means = network.location(after if h["through_core"] else after.detach())[:aims]
         every = acting or h["answer_every_step"]
         times = list(range(glimpses)) if every else task.due(glimpses)
-        told = after if every else after[times]  # (S, B, hidden)
+        alike = answering[0] is looking[0]
+        told = after if every and alike else torch.stack([answering[t] for t in times])
         losses = hybrid_loss(
             scores=network.answer(told) if task.answers else None,  # (S, B, K)
             means=means,  # (D, B, 2)
@@ -238,8 +239,8 @@ class RAM(GradientLearner):
         h = self.hyperparameters
         return h["baseline"] == "leave_one_out" or (h["baseline"] == "auto" and h["paths"] > 1)
 
-    def _seen(self, observation: Mapping[str, Any]) -> tuple[Tensor, Tensor]:
-        return self._tensor(observation["glimpse"]), self._tensor(observation["fixation"])
+    def _seen(self, observation: Mapping[str, Any]) -> dict[str, Tensor]:
+        return {name: self._tensor(observation[name]) for name in self.network.sees}
 
     # ------------------------------------------------------------------ acting
 
@@ -273,18 +274,23 @@ class RAM(GradientLearner):
                 f"{self.task.glimpse_shape}"
             )
         with torch.inference_mode():
-            glimpse, fixation = self._seen(observation)
+            seen = self._seen(observation)
             if single:
-                glimpse, fixation = glimpse[None], fixation[None]
-            before = self.network.start(len(glimpse))
-            if state is not None:
+                seen = {name: values[None] for name, values in seen.items()}
+            begun = None if episode_start is None else np.asarray(episode_start, bool)
+            if state is None:
+                before = self.network.begin(seen)
+            else:
                 before = tuple(self._tensor(part) for part in state)
-                if episode_start is not None:
-                    kept = ~self._tensor(np.asarray(episode_start, bool)).reshape(-1, 1)
-                    before = tuple(part * kept for part in before)
-            after = self.network.see(glimpse, fixation, before)
-            there = self.network.location(after[0])  # (n, 2)
-            scores, acts = self.network.answer(after[0]), None
+                if begun is not None and begun.any():
+                    new = self._tensor(begun).reshape(-1, 1)
+                    first = self.network.begin(seen)
+                    before = tuple(
+                        torch.where(new, *parts) for parts in zip(first, before, strict=True)
+                    )
+            after = self.network.see(seen["glimpse"], seen["fixation"], before)
+            there = self.network.location(self.network.looks_from(after))  # (n, 2)
+            scores, acts = self.network.answer(self.network.answers_from(after)), None
             if not deterministic:
                 noise = torch.randn(there.shape, generator=self._predict_generator)
                 there = there + self.std * noise.to(self.device)
@@ -301,7 +307,8 @@ class RAM(GradientLearner):
         Their mean over several paths of a scene is the answer of all paths together.
         """
         with torch.inference_mode():
-            return self.network.answer(self._tensor(state[0])).log_softmax(-1).cpu().numpy()
+            known = self.network.answers_from(tuple(self._tensor(part) for part in state))
+            return self.network.answer(known).log_softmax(-1).cpu().numpy()
 
     def validate(self, env: VectorEnv) -> Metrics:
         """Error, mean reward and cross-entropy (nats) of one deterministic path a scene of `env`.

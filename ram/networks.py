@@ -7,6 +7,7 @@ the same function, one matrix product.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
 import torch
@@ -154,7 +155,12 @@ class RAMNetwork(nn.Module):
     Args:
         pixels: values in a glimpse (scales * channels * size * size).
         classes: number of answers.
+
+    Attributes:
+        sees: the observation's parts that it looks at.
     """
+
+    sees: tuple[str, ...] = ("glimpse", "fixation")
 
     def __init__(
         self,
@@ -182,6 +188,18 @@ class RAMNetwork(nn.Module):
     def start(self, batch: int) -> State:
         """The core's state before the first glimpse."""
         return self.core.start(batch)
+
+    def begin(self, observation: Mapping[str, Tensor]) -> State:
+        """The state before the first glimpse, where the first observation (B, ...) may matter."""
+        return self.start(len(observation["glimpse"]))
+
+    def looks_from(self, state: State) -> Tensor:
+        """What location and baseline are read off, (B, hidden)."""
+        return state[0]
+
+    def answers_from(self, state: State) -> Tensor:
+        """What the answer is read off, (B, hidden)."""
+        return state[0]
 
     def see(self, glimpse: Tensor, fixation: Tensor, state: State) -> State:
         """One glimpse (B, scales * C, size, size) at a fixation (B, 2): the core's next state."""
