@@ -144,9 +144,8 @@ class GlimpseVectorEnv(VectorEnv):
         self.grid = pair("grid", grid, "(rows, columns)", 1)
         self.task = build(task, kinds[1], options)
         self.answers = self.task.answers(self.num_classes)
-        self._action = ACTIONS[action](
-            self.answers, self.grid, flag("stop", stop), self.task.measures
-        )
+        self.stop = flag("stop", stop)
+        self._action = ACTIONS[action](self.answers, self.grid, self.stop, self.task.measures)
         self._memory = self.task.memory(n)
         self._answerer = answerer
         check_fit(self, callable(answerer), stop)

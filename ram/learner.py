@@ -21,6 +21,7 @@ from . import checkpoint
 from .callbacks import Metrics
 from .checkpoint import CheckpointError
 from .descent import make_optimizer
+from .halting import halted, halting_loss
 from .hyperparameters import check, types_of
 from .loss import hybrid_loss
 from .networks import RAMNetwork
@@ -37,6 +38,7 @@ _KEYS = KEPT | {"task", "generator"}
 class RAM(GradientLearner):
     """The Recurrent Attention Model, learning where to look in a glimpse environment.
 
+    Where the environment lets it stop (`stop=True`), a halting unit learns when (`halting.py`).
     Training goes through the environment's `reset` and `step` alone, a whole episode of every
     lane at a time. The same seed gives the same bytes, also where a saved learner goes on.
 
@@ -141,7 +143,8 @@ class RAM(GradientLearner):
         h = self.hyperparameters
         sizes = ("core", "what", "where", "glimpse_features", "hidden", "location_hidden")
         pixels = math.prod(self.task.glimpse_shape)
-        return RAMNetwork(pixels, self.task.answers, **{name: h[name] for name in sizes})
+        chosen = {name: h[name] for name in sizes}
+        return RAMNetwork(pixels, self.task.answers, halting=self.task.stop, **chosen)
 
     def _enter(self, env: VectorEnv | str) -> None:
         """Take an environment; it says how many lanes there are and how many share a scene."""
@@ -200,17 +203,31 @@ class RAM(GradientLearner):
         aims = glimpses if task.judged == "aim" else glimpses - 1  # D
         decisions = glimpses if acting else aims
         means = network.location(after if h["through_core"] else after.detach())[:aims]
-        every = acting or h["answer_every_step"]
+        every = acting or task.stop or h["answer_every_step"]
         times = list(range(glimpses)) if every else task.due(glimpses)
         alike = answering[0] is looking[0]
         told = after if every and alike else torch.stack([answering[t] for t in times])
+        scores = network.answer(told)  # (S, B, K)
+        paid = self._tensor(np.stack(rewards)).float()  # (T, B)
+        success, length, halting = info["is_success"], float(glimpses), paid.new_zeros(())
+        if network.halt is not None:
+            # It was played to the end; here is where it would have stopped, and what for.
+            logits, expected = network.halt(after, scores)  # (T, B) each
+            stops = (
+                torch.rand(logits.shape, generator=self._generator).to(logits) < logits.sigmoid()
+            )
+            right = scores.argmax(-1) == torch.stack(labels)
+            episodes = halted(stops, right, task.glimpse_cost)
+            halting = halting_loss(logits, expected, stops, episodes)
+            paid, success = episodes.rewards, episodes.right.cpu().numpy()
+            length = float(episodes.length.float().mean())
         losses = hybrid_loss(
-            scores=network.answer(told) if task.answers else None,  # (S, B, K)
+            scores=scores if task.answers else None,
             means=means,  # (D, B, 2)
             drawn=torch.stack(drawn[:aims]),
             expected=None if self._leave_one_out else network.baseline(after.detach())[:decisions],
             labels=torch.stack(labels)[times],
-            rewards=self._tensor(np.stack(rewards)).float(),
+            rewards=paid,
             std=std,
             paths=h["paths"],
             reward=h["reward"] if task.judged == "answer" else "success",
@@ -222,9 +239,9 @@ class RAM(GradientLearner):
             discount=h["discount"],
             entropy_weight=h["entropy_weight"],
         )
-        norm = self._descend(losses.total)
+        norm = self._descend(losses.total + halting)
         self.num_timesteps += glimpses * lanes
-        update = Update(losses, norm, means, rewards, info["is_success"])
+        update = Update(losses, norm, means, paid, success, length)
         return self._recorder.add(update, self)
 
     def _draw(self, scores: Tensor, generator: torch.Generator) -> Tensor:
@@ -258,7 +275,7 @@ class RAM(GradientLearner):
             state: what the call before returned, float32 (n, hidden) each; None at the start.
             episode_start: bool (n,), lanes whose episode begins here: their state is forgotten.
             deterministic: look at the mean fixation, instead of one drawn around it, and do what
-                has the best score, in tasks with acts.
+                has the best score, in tasks with acts, and stop where that is the likelier.
 
         Returns:
             The action, NumPy, single where the observation is, and the new state.
@@ -296,7 +313,14 @@ class RAM(GradientLearner):
                 there = there + self.std * noise.to(self.device)
                 if self.task.judged == "act":
                     acts = self._draw(scores, self._predict_generator)
-            action = self.task.batch_actions(there, scores, acts)
+            stops = None
+            if self.network.halt is not None:
+                logits, _ = self.network.halt(self.network.looks_from(after), scores)
+                bar = torch.full(logits.shape, 0.5)
+                if not deterministic:
+                    bar = torch.rand(logits.shape, generator=self._predict_generator)
+                stops = logits.sigmoid() > bar.to(logits)
+            action = self.task.batch_actions(there, scores, acts, stops)
         if single:
             action = self.task.single_action(action)
         return action, tuple(part.cpu().numpy() for part in after)
@@ -321,25 +345,38 @@ class RAM(GradientLearner):
         core: Any = env.unwrapped
         scenes, lanes = core.split_length, env.num_envs
         due = self.task.due(core.glimpses) if self.task.judged == "answer" else []
-        right = reward_sum = nats = 0.0
+        right = reward_sum = nats = glimpses = 0.0
         for first in range(0, scenes, lanes):
             index = np.minimum(np.arange(first, first + lanes), scenes - 1)
             real = slice(0, min(lanes, scenes - first))  # the rest of the last batch only fills it
             observation, info = env.reset(options={"index": index})
             state: Any = None
+            stops, hits = [], []
             for t in range(core.glimpses):
                 label = info["label"]
                 action, state = self.predict(observation, state, deterministic=True)
+                if self.task.stop:  # played to the end, and cut where it would have stopped
+                    action, stopped = self.task.go_on(action)
+                    stops.append(stopped)
+                    hits.append(self.scores(state).argmax(-1) == label)
                 observation, reward, _, _, info = env.step(action)
-                reward_sum += float(reward[real].sum())
+                reward_sum += 0.0 if stops else float(reward[real].sum())
                 if t in due:
                     truth = self.scores(state)[np.arange(lanes), label]
                     nats -= float(truth[real].sum(dtype=np.float64))
-            right += float(info["is_success"][real].sum())
+            success, length = info["is_success"], np.full(lanes, core.glimpses)
+            if stops:
+                cost = self.task.glimpse_cost
+                when, right_then = torch.tensor(np.stack(stops)), torch.tensor(np.stack(hits))
+                episodes = halted(when, right_then, cost)
+                reward_sum += float(episodes.rewards[:, real].sum())
+                success, length = episodes.right.numpy(), episodes.length.numpy()
+            right += float(success[real].sum())
+            glimpses += float(length[real].sum())
         found = {
             "eval/error": 1 - right / scenes,
             "eval/mean_reward": reward_sum / scenes,
-            "eval/mean_ep_length": float(core.glimpses),
+            "eval/mean_ep_length": glimpses / scenes,
         }
         if due:
             found["eval/cross_entropy"] = nats / scenes / len(due)

@@ -14,6 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from .halting import HaltNetwork
+
 State = tuple[Tensor, ...]
 """A core's state: (h,) for the rectified core, (h, c) for the LSTM; float32, each (B, hidden)."""
 
@@ -155,6 +157,7 @@ class RAMNetwork(nn.Module):
     Args:
         pixels: values in a glimpse (scales * channels * size * size).
         classes: number of answers.
+        halting: whether there is a unit that says when to stop.
 
     Attributes:
         sees: the observation's parts that it looks at.
@@ -173,6 +176,7 @@ class RAMNetwork(nn.Module):
         glimpse_features: int = 256,
         hidden: int = 256,
         location_hidden: int = 0,
+        halting: bool = False,
     ) -> None:
         super().__init__()
         self.glimpse = GlimpseNetwork(pixels, what, where, glimpse_features)
@@ -184,6 +188,7 @@ class RAMNetwork(nn.Module):
         self.location = LocationNetwork(hidden, location_hidden)
         self.answer = AnswerNetwork(hidden, classes)
         self.baseline = BaselineNetwork(hidden)
+        self.halt = HaltNetwork(hidden, classes) if halting else None
 
     def start(self, batch: int) -> State:
         """The core's state before the first glimpse."""

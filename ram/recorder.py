@@ -19,13 +19,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Update:
-    """What one update leaves: losses, the gradient's norm, means (T-1, B, 2), rewards, success."""
+    """What one update leaves: losses, the gradient's norm, means (D, B, 2) and what came of it."""
 
     losses: Losses
     grad_norm: Tensor
     means: Tensor
-    rewards: list[Any]  # T times (B,)
+    rewards: Tensor  # (T, B)
     success: Any  # (B,)
+    length: float  # mean glimpses
 
 
 class Recorder:
@@ -34,7 +35,7 @@ class Recorder:
     def __init__(self, interval: int) -> None:
         self.interval = interval
         self._tensors: list[Tensor] = []
-        self._episodes: list[tuple[float, float]] = []
+        self._episodes: list[tuple[float, float, float]] = []
         self._start: float | None = None
         self._first = 0
 
@@ -43,8 +44,8 @@ class Recorder:
         spread = update.means.detach().std(1, correction=0).mean()  # over the batch
         parts = (*update.losses, update.grad_norm, spread)
         self._tensors.append(torch.stack([part.detach() for part in parts]))
-        rewards = sum(float(np.mean(reward)) for reward in update.rewards)
-        self._episodes.append((rewards, float(np.mean(update.success))))
+        reward = float(update.rewards.sum(0).mean())
+        self._episodes.append((reward, float(np.mean(update.success)), update.length))
         now = time.perf_counter()
         if self._start is None:  # the first update also warms up
             self._start, self._first = now, learner.num_timesteps
@@ -52,12 +53,12 @@ class Recorder:
             return {}
         said = "act" if learner.task.judged == "act" else "answer"
         loss, answer, location, baseline, norm, spread = torch.stack(self._tensors).mean(0).tolist()
-        reward, accuracy = np.mean(self._episodes, 0).tolist()
+        reward, accuracy, length = np.mean(self._episodes, 0).tolist()
         self._tensors.clear()
         self._episodes.clear()
         return {
             "rollout/ep_rew_mean": reward,
-            "rollout/ep_len_mean": float(len(update.rewards)),
+            "rollout/ep_len_mean": length,
             "time/fps": (learner.num_timesteps - self._first) / max(now - self._start, 1e-9),
             "time/total_timesteps": float(learner.num_timesteps),
             "train/loss": loss,

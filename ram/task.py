@@ -6,8 +6,10 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import gymnasium
+import numpy as np
 import torch
 from gymnasium.vector import AutoresetMode, VectorEnv
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import one_hot
 
@@ -18,7 +20,8 @@ class Task:
 
     glimpse_shape is (scales * C, size, size); answers is K; action is "dict" or "box";
     score_scale is what a "box" environment multiplies scores by before its softmax; judged is what
-    counts: "answer", "act" or "aim" (see `envs.tasks.Task`); questions is how many are asked.
+    counts: "answer", "act" or "aim" (see `envs.tasks.Task`); questions is how many are asked; stop
+    says whether it may answer early, and glimpse_cost what each further glimpse costs.
     """
 
     glimpse_shape: tuple[int, ...]
@@ -27,6 +30,8 @@ class Task:
     score_scale: float
     judged: str = "answer"
     questions: int = 1
+    stop: bool = False
+    glimpse_cost: float = 0.0
 
     @classmethod
     def of(cls, env: VectorEnv) -> Task:
@@ -50,12 +55,11 @@ class Task:
         action = core.action_mode
         if action not in ("dict", "box"):
             raise ValueError(f"RAM acts by 'dict' or 'box', not {action!r}: use action='dict'")
-        width = env.single_action_space.shape if action == "box" else None
-        if "stop" in getattr(env.single_action_space, "keys", tuple)() or (
-            width and width[0] > 2 + core.answers + core.task.measures
-        ):
+        task = core.task
+        if core.stop and (task.judged != "answer" or task.questions > 1):
             raise ValueError(
-                "RAM always takes all its glimpses: make the environment with stop=False"
+                f"RAM learns when to stop where there is one answer to give, not in {task}: make "
+                "the environment with stop=False"
             )
         if core.task.measures:
             raise ValueError(
@@ -65,8 +69,9 @@ class Task:
             raise ValueError("with glimpses=1 there is nowhere to look next: take at least 2")
         shape = env.single_observation_space["glimpse"].shape  # type: ignore[index]
         score_scale = float(getattr(core.task, "score_scale", 5.0))
-        task = core.task
-        return cls(shape, int(core.answers), action, score_scale, task.judged, task.questions)
+        cost = float(getattr(task, "glimpse_cost", 0.0))
+        kind = (task.judged, task.questions, bool(core.stop), cost)
+        return cls(shape, int(core.answers), action, score_scale, *kind)
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -75,26 +80,48 @@ class Task:
         """After which glimpse, counted from 0, each question is answered at the latest."""
         return [-(-(q + 1) * glimpses // self.questions) - 1 for q in range(self.questions)]
 
-    def batch_actions(self, fixation: Tensor, scores: Tensor, acts: Tensor | None = None) -> Any:
+    def batch_actions(
+        self,
+        fixation: Tensor,
+        scores: Tensor,
+        acts: Tensor | None = None,
+        stops: Tensor | None = None,
+    ) -> Any:
         """Fixations (n, 2) and the answers' scores (n, K), float32, as the environment's NumPy.
 
         Fixations are clamped to [-1, 1] here. A "box" score is 1 + log p / score_scale, cut at
         -1: the environment's softmax of score_scale times the scores is p again. `acts`, int64
-        (n,), are what is said instead of the best scores.
+        (n,), are what is said instead of the best scores. `stops`, bool (n,), answers now where
+        the environment allows it; None: nowhere.
         """
         fixation = fixation.clamp(-1.0, 1.0)
         if self.action == "dict":
             action = {"fixation": fixation.cpu().numpy()}
             if self.answers:
                 action["answer"] = (scores.argmax(-1) if acts is None else acts).cpu().numpy()
+            if self.stop:
+                now = torch.zeros(len(fixation)) if stops is None else stops
+                action["stop"] = now.long().cpu().numpy()
             return action
-        if not self.answers:
-            return fixation.cpu().numpy()
+        parts = [fixation]
         if acts is not None:
-            said = 2.0 * one_hot(acts, self.answers) - 1
-            return torch.cat((fixation, said), -1).cpu().numpy()
-        scores = (1 + scores.log_softmax(-1) / self.score_scale).clamp(-1.0, 1.0)
-        return torch.cat((fixation, scores), -1).cpu().numpy()
+            parts.append(2.0 * one_hot(acts, self.answers) - 1)
+        elif self.answers:
+            parts.append((1 + scores.log_softmax(-1) / self.score_scale).clamp(-1.0, 1.0))
+        if self.stop:
+            now = torch.zeros(len(fixation)) if stops is None else stops
+            parts.append(2 * now.to(fixation)[:, None] - 1)
+        return torch.cat(parts, -1).cpu().numpy()
+
+    def go_on(self, actions: Any) -> tuple[Any, NDArray[np.bool_]]:
+        """The same actions without a stop, and where there was one, bool (n,)."""
+        if self.action == "dict":
+            stopped = actions["stop"] == 1
+            return {**actions, "stop": np.zeros_like(actions["stop"])}, stopped
+        stopped = actions[:, -1] > 0
+        actions = actions.copy()
+        actions[:, -1] = -1
+        return actions, stopped
 
     def single_action(self, actions: Any) -> Any:
         """The first of a batch of actions."""

@@ -151,8 +151,6 @@ def test_other_autoreset_modes_are_refused(make_env, mode: AutoresetMode) -> Non
     [
         ({"action": "grid"}, "use action='dict'"),
         ({"glimpses": 1}, "take at least 2"),
-        ({"stop": True}, "stop=False"),
-        ({"action": "box", "stop": True}, "stop=False"),
     ],
 )
 def test_other_tasks_are_refused(make_env, keywords: dict[str, Any], says: str) -> None:

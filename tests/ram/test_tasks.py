@@ -177,6 +177,11 @@ def test_numbers_that_it_cannot_say_are_refused(make_env) -> None:
         learner_module.RAM(make_env(task=Size()))
 
 
+def test_when_to_stop_is_learned_where_there_is_one_answer(make_env) -> None:
+    with pytest.raises(ValueError, match="stop=False"):
+        learner_module.RAM(make_env(task=Twice(), stop=True))
+
+
 def test_an_act_is_drawn_as_often_as_it_is_likely(make_ram) -> None:
     ram = make_ram(env={"task": Press()})
     p = torch.tensor([0.1, 0.2, 0.3, 0.4])
