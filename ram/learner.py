@@ -212,13 +212,13 @@ class RAM(GradientLearner):
         success, length, halting = info["is_success"], float(glimpses), paid.new_zeros(())
         if network.halt is not None:
             # It was played to the end; here is where it would have stopped, and what for.
-            logits, expected = network.halt(after, scores)  # (T, B) each
+            logits = network.halt(after, scores)  # (T, B)
             stops = (
                 torch.rand(logits.shape, generator=self._generator).to(logits) < logits.sigmoid()
             )
             right = scores.argmax(-1) == torch.stack(labels)
             episodes = halted(stops, right, task.glimpse_cost)
-            halting = halting_loss(logits, expected, stops, episodes)
+            halting = halting_loss(logits, right, task.glimpse_cost)
             paid, success = episodes.rewards, episodes.right.cpu().numpy()
             length = float(episodes.length.float().mean())
         losses = hybrid_loss(
@@ -315,7 +315,7 @@ class RAM(GradientLearner):
                     acts = self._draw(scores, self._predict_generator)
             stops = None
             if self.network.halt is not None:
-                logits, _ = self.network.halt(self.network.looks_from(after), scores)
+                logits = self.network.halt(self.network.looks_from(after), scores)
                 bar = torch.full(logits.shape, 0.5)
                 if not deterministic:
                     bar = torch.rand(logits.shape, generator=self._predict_generator)
