@@ -13,11 +13,20 @@ _HOME = {
     "Task": ".tasks",
     "Turn": ".tasks",
     "Classify": ".tasks",
+    "Pair": ".tasks",
+    "Addition": ".tasks",
+    "Locate": ".tasks",
+    "Catch": ".tasks",
+    "Track": ".tasks",
     "Scene": ".scenes",
     "PlainScene": ".scenes",
     "TranslatedScene": ".scenes",
     "ClutteredScene": ".scenes",
     "DistortedScene": ".scenes",
+    "PairScene": ".scenes",
+    "MovingScene": ".scenes",
+    "DriftingScene": ".scenes",
+    "CatchScene": ".scenes",
 }
 
 __all__ = sorted(_HOME)

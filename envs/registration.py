@@ -17,26 +17,21 @@ _DISTORTED: dict[str, Any] = {
 }
 _LARGE: dict[str, Any] = {"canvas": 60, "glimpses": 6, "size": 12, "scales": 3}
 _LARGEST: dict[str, Any] = {"canvas": 100, "glimpses": 8, "size": 12, "scales": 4}
+_CLUTTERED: dict[str, Any] = {"scene": "cluttered", "pieces": 4, **_LARGE}
+_PAIR: dict[str, Any] = {"scene": "pair", **_LARGEST}
+_LOCATE: dict[str, Any] = {"task": "locate", **_CLUTTERED}
+_MOVING: dict[str, Any] = {"scene": "drifting", "pieces": 4, **_LARGE}
+_TRACK: dict[str, Any] = {**_MOVING, "task": "track", "glimpses": 12}
 
 ENVIRONMENTS: dict[str, dict[str, Any]] = {
     "saccade/Digits-v0": {"source": "digits", **_SMALL},
     "saccade/TranslatedDigits-v0": {"source": "digits", "scene": "translated", **_LARGE},
-    "saccade/ClutteredDigits-v0": {
-        "source": "digits",
-        "scene": "cluttered",
-        "pieces": 4,
-        **_LARGE,
-    },
+    "saccade/ClutteredDigits-v0": {"source": "digits", **_CLUTTERED},
     "saccade/DistortedDigits-v0": {"source": "digits", **_DISTORTED},
     "saccade/MNIST-v0": {"source": "mnist", **_SMALL},
     "saccade/FashionMNIST-v0": {"source": "fashion-mnist", **_SMALL},
     "saccade/TranslatedMNIST-v0": {"source": "mnist", "scene": "translated", **_LARGE},
-    "saccade/ClutteredMNIST-v0": {
-        "source": "mnist",
-        "scene": "cluttered",
-        "pieces": 4,
-        **_LARGE,
-    },
+    "saccade/ClutteredMNIST-v0": {"source": "mnist", **_CLUTTERED},
     "saccade/ClutteredMNIST100-v0": {
         "source": "mnist",
         "scene": "cluttered",
@@ -44,6 +39,25 @@ ENVIRONMENTS: dict[str, dict[str, Any]] = {
         **_LARGEST,
     },
     "saccade/DistortedMNIST-v0": {"source": "mnist", **_DISTORTED},
+    "saccade/PairDigits-v0": {"source": "digits", "task": "pair", **_PAIR},
+    "saccade/PairMNIST-v0": {"source": "mnist", "task": "pair", **_PAIR},
+    "saccade/AdditionDigits-v0": {"source": "digits", "task": "addition", **_PAIR},
+    "saccade/AdditionMNIST-v0": {"source": "mnist", "task": "addition", **_PAIR},
+    "saccade/LocateDigits-v0": {"source": "digits", **_LOCATE},
+    "saccade/LocateMNIST-v0": {"source": "mnist", **_LOCATE},
+    "saccade/MovingDigits-v0": {"source": "digits", **_MOVING},
+    "saccade/MovingMNIST-v0": {"source": "mnist", **_MOVING},
+    "saccade/TrackDigits-v0": {"source": "digits", **_TRACK},
+    "saccade/TrackMNIST-v0": {"source": "mnist", **_TRACK},
+    "saccade/Catch-v0": {
+        "source": "games",
+        "scene": "catch",
+        "task": "catch",
+        "canvas": 24,
+        "glimpses": 23,
+        "size": 6,
+        "scales": 3,
+    },
 }
 
 

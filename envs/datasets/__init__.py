@@ -12,6 +12,7 @@ from typing import Any
 
 from .base import SPLITS, Dataset, DatasetError, ImageSet
 from .digits import load_digits
+from .games import load_games
 from .mnist import load_fashion_mnist, load_mnist
 
 __all__ = ["DATASETS", "SPLITS", "Dataset", "DatasetError", "ImageSet", "load_dataset"]
@@ -20,6 +21,7 @@ DATASETS: dict[str, Callable[[], Dataset]] = {
     "digits": load_digits,
     "mnist": load_mnist,
     "fashion-mnist": load_fashion_mnist,
+    "games": load_games,
 }
 
 

@@ -6,8 +6,11 @@ A new scene is one file here and one line in `SCENES`; a user's own may be hande
 from __future__ import annotations
 
 from .base import MovingScene, Scene, SceneError
+from .catch import CatchScene
 from .cluttered import ClutteredScene
 from .distorted import DistortedScene
+from .drifting import DriftingScene
+from .pair import PairScene
 from .plain import PlainScene
 from .translated import TranslatedScene
 
@@ -16,14 +19,19 @@ SCENES: dict[str, type[Scene]] = {
     "translated": TranslatedScene,
     "cluttered": ClutteredScene,
     "distorted": DistortedScene,
+    "pair": PairScene,
+    "drifting": DriftingScene,
+    "catch": CatchScene,
 }
-
 
 __all__ = [
     "SCENES",
+    "CatchScene",
     "ClutteredScene",
     "DistortedScene",
+    "DriftingScene",
     "MovingScene",
+    "PairScene",
     "PlainScene",
     "Scene",
     "SceneError",
