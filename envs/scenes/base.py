@@ -128,11 +128,13 @@ def add_patches(
     left: NDArray[np.int64],
 ) -> None:
     """Add `patches`, uint8 `(n, h, w, C)`, onto `frames` in place, clamped at white (255)."""
-    spots = _spots(frames, patches.shape[1], patches.shape[2])
-    lanes = np.arange(len(frames))
-    under = spots[lanes, top, left]
+    n, height, width, channels = patches.shape
+    spots = _spots(frames, height, width)
+    at = np.arange(n), top, left
+    under = spots[at].view(np.uint8).reshape(patches.shape)
     # a + min(b, 255 - a) is the clamped sum without leaving bytes.
-    spots[lanes, top, left] = under + np.minimum(patches, 255 - under)
+    under += np.minimum(patches, ~under)
+    spots[at] = under.reshape(n, height, width * channels).view(spots.dtype)[..., 0]
 
 
 def crop_patches(
@@ -144,18 +146,24 @@ def crop_patches(
     width: int,
 ) -> NDArray[np.uint8]:
     """Cut one patch, `(n, height, width, C)`, out of each image named by `index`."""
-    return _spots(images, height, width, writeable=False)[index, top, left]
+    spots = _spots(images, height, width, writeable=False)
+    patches = spots[index, top, left].view(np.uint8)
+    return patches.reshape(len(index), height, width, images.shape[3])
 
 
 def _spots(
     frames: NDArray[np.uint8], height: int, width: int, writeable: bool = True
-) -> NDArray[np.uint8]:
-    """All patches of a size as a view: `(n, starts down, starts across, height, width, C)`."""
+) -> NDArray[np.void]:
+    """All patches of a size as a view: `(n, starts down, starts across, height)`.
+
+    A row of pixels is one element, to be copied whole.
+    """
     n, tall, wide, channels = frames.shape
     lane, row, column, channel = frames.strides
-    return as_strided(
+    spots = as_strided(
         frames,
-        (n, tall - height + 1, wide - width + 1, height, width, channels),
-        (lane, row, column, row, column, channel),
+        (n, tall - height + 1, wide - width + 1, height, width * channels),
+        (lane, row, column, row, channel),
         writeable=writeable,
     )
+    return spots.view(f"V{width * channels}")[..., 0]
