@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .actions import ACTIONS
+from .scenes import SCENES, MovingScene
 from .tasks import Task
 
 
@@ -35,6 +36,20 @@ def check_fit(env: Any, has_answerer: bool, stop: bool) -> None:
         raise ValueError(
             f"{name} asks about {task.targets} targets, {type(scene).__name__} shows "
             f"{scene.targets}: use a scene that shows as many, like scene='pair'"
+        )
+    if not set(task.world) <= set(scene.tells):
+        tellers = [known for known, kind in SCENES.items() if set(task.world) <= set(kind.tells)]
+        raise ValueError(
+            f"{name} reads {', '.join(task.world)} of the scene's world, {type(scene).__name__} "
+            f"tells of {', '.join(scene.tells) or 'nothing'}: use a scene that does"
+            + (f", like scene={tellers[0]!r}" if tellers else "")
+        )
+    steps = scene.episode_steps(env.image_shape) if isinstance(scene, MovingScene) else None
+    if steps not in (None, env.glimpses):
+        raise ValueError(
+            f"glimpses={env.glimpses}: an episode of {type(scene).__name__} on a canvas of "
+            f"{env.image_shape[0]}x{env.image_shape[1]} pixels has {steps} steps, take "
+            f"glimpses={steps}"
         )
     if task.questions > env.glimpses:
         raise ValueError(

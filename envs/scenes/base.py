@@ -24,9 +24,11 @@ class Scene(abc.ABC):
     Attributes:
         canvas: side of a square frame, or `(height, width)`, in pixels; None is the image's own.
         targets: how many images a frame shows that may be asked about, k (of the class).
+        tells: what of a moving scene's world a task may read (of the class).
     """
 
     targets: ClassVar[int] = 1
+    tells: ClassVar[tuple[str, ...]] = ()
 
     canvas: int | tuple[int, int] | None = None
 
@@ -82,6 +84,10 @@ class MovingScene(Scene):
     What it remembers of its lanes (places, velocities, a paddle) is in arrays over the lanes, the
     world, which the environment keeps for it.
     """
+
+    def episode_steps(self, frame_shape: tuple[int, int, int]) -> int | None:
+        """How many steps its episode has on frames `(H, W, C)`; None: as many as are asked for."""
+        return None
 
     @abc.abstractmethod
     def start(

@@ -20,7 +20,7 @@ class Catch(Task):
     """
 
     judged: ClassVar[Literal["answer", "act", "aim"]] = "act"
-    world: ClassVar[tuple[str, ...]] = ("ball", "paddle")
+    world: ClassVar[tuple[str, ...]] = ("ball", "paddle", "width")
 
     def answers(self, classes: int) -> int:
         return 3
