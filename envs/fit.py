@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .actions import ACTIONS
-from .scenes import SCENES, MovingScene
+from .datasets import ImageSet
+from .scenes import SCENES, MovingScene, Scene
 from .tasks import Task
 
 
@@ -24,14 +25,15 @@ def fitting_actions(task: Task) -> tuple[str, ...]:
     )
 
 
-def check_fit(env: Any, has_answerer: bool, stop: bool) -> None:
-    """See that task, scene, action mode and answerer of a `GlimpseVectorEnv` go together.
+def check_fit(env: Any, shown: ImageSet, has_answerer: bool, stop: bool) -> None:
+    """See that data, scene, task, action mode and answerer of a `GlimpseVectorEnv` go together.
 
     Raises:
         ValueError: they do not.
     """
     task, scene, action = env.task, env.scene, env.action_mode
     name = type(task).__name__
+    _check_shown(scene, shown, task)
     if task.targets > scene.targets:
         raise ValueError(
             f"{name} asks about {task.targets} targets, {type(scene).__name__} shows "
@@ -76,6 +78,21 @@ def check_fit(env: Any, has_answerer: bool, stop: bool) -> None:
         raise ValueError(
             "action='fixation' moves the eye alone: give an answerer, "
             "answerer(observation, episode_start) -> scores"
+        )
+
+
+def _check_shown(scene: Scene, shown: ImageSet, task: Task) -> None:
+    if scene.shows != shown.holds:
+        remedy = "use scene='video'"
+        if scene.shows == "clips":
+            remedy = "give source=Dataset.from_clips(clips, labels), or another scene"
+        raise ValueError(
+            f"{type(scene).__name__} shows {scene.shows}, the source holds {shown.holds}: {remedy}"
+        )
+    if task.judged == "aim" and shown.holds == "clips" and shown.boxes is None:
+        raise ValueError(
+            f"{type(task).__name__} asks where the target is, of which these clips tell nothing: "
+            "give Dataset.from_clips(clips, labels, boxes)"
         )
 
 
