@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import abc
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
@@ -24,9 +24,13 @@ class Scene(abc.ABC):
     Attributes:
         canvas: side of a square frame, or `(height, width)`, in pixels; None is the image's own.
         targets: how many images a frame shows that may be asked about, k (of the class).
+        shows: what it is drawn from, still images or clips (of the class).
+        tells: what of a moving scene's world a task may read (of the class).
     """
 
     targets: ClassVar[int] = 1
+    shows: ClassVar[Literal["images", "clips"]] = "images"
+    tells: ClassVar[tuple[str, ...]] = ()
 
     canvas: int | tuple[int, int] | None = None
 
@@ -56,7 +60,7 @@ class Scene(abc.ABC):
         """Draw one frame a key; a pure function of its arguments, row by row.
 
         Args:
-            images: the split's images, uint8 `(N, h, w, C)`.
+            images: the split's images, uint8 `(N, h, w, C)`, or its clips, `(N, L, h, w, C)`.
             index: the target of each frame, int64 `(n,)`.
             key: where each frame's random draws come from, uint64 `(n,)` (see `envs.draws`).
 
@@ -82,6 +86,10 @@ class MovingScene(Scene):
     What it remembers of its lanes (places, velocities, a paddle) is in arrays over the lanes, the
     world, which the environment keeps for it.
     """
+
+    def episode_steps(self, frame_shape: tuple[int, int, int]) -> int | None:
+        """How many steps its episode has on frames `(H, W, C)`; None: as many as are asked for."""
+        return None
 
     @abc.abstractmethod
     def start(

@@ -26,6 +26,7 @@ class Catch(Task):
     """
 
     judged: ClassVar[Literal["answer", "act", "aim"]] = "act"
+    world: ClassVar[tuple[str, ...]] = ("ball", "paddle", "width")
 
     reward: Literal["success", "dense"] = "success"
 
