@@ -26,9 +26,9 @@ class Context:
     def __init__(self, lanes: int, frame_shape: tuple[int, int, int], size: int) -> None:
         height, width, channels = frame_shape
         whole = 255 * height * width
-        self._dtype = np.float32 if whole <= _EXACT else np.float64
-        self._rows = _shares(height, size).astype(self._dtype)  # (size, H)
-        self._columns = _shares(width, size).T.astype(self._dtype)  # (W, size)
+        self._dtype: type = np.float32 if whole <= _EXACT else np.float64
+        self._rows: NDArray = _shares(height, size).astype(self._dtype)  # (size, H)
+        self._columns: NDArray = _shares(width, size).T.astype(self._dtype)  # (W, size)
         self._whole = np.float32(whole)
         self._pictures = np.zeros((lanes, channels, size, size), np.float32)
         self._lanes = np.arange(lanes)
@@ -38,7 +38,7 @@ class Context:
         lanes = self._lanes[lanes]
         for first in range(0, len(lanes), _BLOCK):
             block = slice(first, first + _BLOCK)
-            planes = np.moveaxis(frames[block], 3, 1).astype(self._dtype)  # (b, C, H, W)
+            planes: NDArray = np.moveaxis(frames[block], 3, 1).astype(self._dtype)  # (b, C, H, W)
             sums = self._rows @ planes @ self._columns  # (b, C, size, size)
             self._pictures[lanes[block]] = sums.astype(np.float32) / self._whole
 

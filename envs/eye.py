@@ -51,8 +51,9 @@ class Eye:
         self._images = sensor.allocate(lanes, *frame_shape)
         kept = choose("memory", memory, (None, "canvas"))
         self._canvas = Canvas(sensor, lanes, frame_shape) if kept else None
-        shown = context_size is not None
-        self._context = Context(lanes, frame_shape, context_size) if shown else None
+        self._context: Context | None = None
+        if context_size is not None:
+            self._context = Context(lanes, frame_shape, context_size)
 
     def show(self, lanes: NDArray[np.int64] | slice, frames: NDArray[np.uint8]) -> None:
         """Put new frames, uint8 `(m, H, W, C)`, before the eye in `lanes`."""
