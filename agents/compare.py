@@ -35,7 +35,11 @@ _INDIFFERENT = frozenset(
         *("train.threads", "train.picture_images", "train.checkpoint_freq"),
     ]
 )
-_SEES = {"box": "the target's box", "image": "the whole image"}
+_SEES = {
+    "box": "the target's box",
+    "image": "the whole image",
+    "context": "the whole image in few pixels",
+}
 _MOST_KEYS = 2  # keys that tell rows of one agent apart; with more of them, names do
 
 

@@ -288,6 +288,7 @@ def _row(
 ) -> Row:
     height, width, channels = core.image_shape
     size, scales = int(core.sensor.size), int(core.sensor.scales)
+    context = core.context_size**2 * channels if "context" in core.reveal else 0  # read once
     wrong = ~seen.success
     behind = None
     if against is not None:
@@ -298,7 +299,7 @@ def _row(
         error=stats.proportion_interval(wrong, images),
         reward=stats.mean_interval(seen.reward, images),
         glimpses=glimpses,
-        sensor_values=glimpses * size * size * scales * channels,
+        sensor_values=glimpses * size * size * scales * channels + context,
         scanpath=scanpath.measures(
             seen.fixations, seen.box, height=height, width=width, size=size, scales=scales
         ),

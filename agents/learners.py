@@ -26,7 +26,8 @@ class Learner:
     `entry` is "module:class" under `saccade`; `own` are keywords that a run sets itself and a
     config therefore cannot; `action` is the environment's action mode where the config names none;
     `autoreset` is how its training environment resets; `whole` says that it is a `SoftNetwork`,
-    which sees the whole image and answers at once.
+    which sees the whole image and answers at once; `reveal` is what the environment shows beside
+    glimpses where the config names nothing.
     """
 
     entry: str
@@ -34,6 +35,7 @@ class Learner:
     autoreset: str = "Disabled"
     own: frozenset[str] = frozenset({"env", "seed", "device"})
     whole: bool = False
+    reveal: tuple[str, ...] = ()
 
     def load(self) -> Any:
         """Import and return the class."""
@@ -49,8 +51,9 @@ class Learner:
     @property
     def env_defaults(self) -> dict[str, Any]:
         """The environment's keywords where a config names none."""
-        shown = {"glimpses": 1, "reveal": ["image"]} if self.whole else {}
-        return {"action": self.action, **shown}
+        shown = {"reveal": list(self.reveal)} if self.reveal else {}
+        once = {"glimpses": 1} if self.whole else {}
+        return {"action": self.action, **once, **shown}
 
     def parameters(self) -> Mapping[str, inspect.Parameter]:
         """The class's keywords; UserError where a package that it needs is missing."""
@@ -71,11 +74,12 @@ class Learner:
 
 
 def _soft(entry: str) -> Learner:
-    return Learner(f"agents.soft.{entry}", action="dict", whole=True)
+    return Learner(f"agents.soft.{entry}", action="dict", whole=True, reveal=("image",))
 
 
 LEARNERS: dict[str, Learner] = {
     "ram": Learner("ram.learner:RAM", action="dict"),
+    "dram": Learner("ram.dram:DRAM", action="dict", reveal=("context",)),
     "ppo": Learner("agents.baselines:PPO", action="grid", autoreset="SameStep"),
     "a2c": Learner("agents.baselines:A2C", action="grid", autoreset="SameStep"),
     "dqn": Learner("agents.baselines:DQN", action="discrete", autoreset="SameStep"),

@@ -34,7 +34,7 @@ from .walk import SPLITS, Split, Walk
 
 Answerer = Callable[[dict[str, NDArray], NDArray[np.bool_]], NDArray[np.floating]]
 
-_REVEALS = ("image", "box")
+_REVEALS = ("image", "box", "context")
 RENDER_MODES = ("human", "rgb_array")
 _FIRST_FIXATION = 3  # the stream of draws that places glimpse 1
 
@@ -64,7 +64,8 @@ class GlimpseVectorEnv(VectorEnv):
         paths: M; each run of M neighbouring lanes shares image and scene, not fixations.
         placements: scenes an image in evaluation splits; `index % N` is the image.
         shard: `(i, n)`: this environment is part i of n.
-        reveal: more observation keys, of `"image"` and `"box"`.
+        reveal: more observation keys, of `"image"`, `"box"` and `"context"`.
+        context_size: side of the `"context"`, the whole image in so many pixels.
         answerer: for `action="fixation"`: `answerer(observation, episode_start)` gives scores
             `(n, K)`; it keeps its own state for each lane, and sees the present glimpse of lanes
             that go on once more where `reset_mask` resets others.
@@ -107,6 +108,7 @@ class GlimpseVectorEnv(VectorEnv):
         placements: int = 1,
         shard: tuple[int, int] = (0, 1),
         reveal: Sequence[str] = (),
+        context_size: int = 12,
         answerer: Answerer | None = None,
         autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
         render_mode: str | None = None,
@@ -136,7 +138,9 @@ class GlimpseVectorEnv(VectorEnv):
         self.scene = build(scene, kinds[0], options)
         self.image_shape = self.scene.frame_shape(dataset.shape)  # (H, W, C)
         self.sensor = GlimpseSensor(size, scales)
-        self._eye = Eye(self.sensor, n, self.image_shape, moves, reach, memory)
+        self.context_size = at_least("context_size", context_size, 1)
+        context = self.context_size if "context" in self.reveal else None
+        self._eye = Eye(self.sensor, n, self.image_shape, moves, reach, memory, context)
         self.moves, self.reach = moves, reach
 
         # What is asked, and how it is answered.
@@ -151,7 +155,7 @@ class GlimpseVectorEnv(VectorEnv):
         check_fit(self, self._shown, callable(answerer), stop)
 
         self.single_observation_space = observation_space(
-            self.sensor, self.image_shape, self.reveal, memory
+            self.sensor, self.image_shape, self.reveal, memory, context
         )
         self.single_action_space = self._action.single_space
         self.observation_space = batch_space(self.single_observation_space, n)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from .canvas import Canvas
 from .checks import choose, number
+from .context import Context
 from .sensor import GlimpseSensor
 
 Moves = Literal["absolute", "relative"]
@@ -30,6 +31,7 @@ class Eye:
             present one, times `reach`. Either way the fixation stays on the image.
         reach: the longest relative move along an axis; 1 is half the image.
         memory: `"canvas"`: what was seen in the episode is kept in place; None: nothing is.
+        context_size: side of the small picture of the whole image; None: there is none.
     """
 
     def __init__(
@@ -40,6 +42,7 @@ class Eye:
         moves: Moves = "absolute",
         reach: float = 0.5,
         memory: Memory | None = None,
+        context_size: int | None = None,
     ) -> None:
         self.sensor = sensor
         self.moves = choose("moves", moves, ("absolute", "relative"))
@@ -48,16 +51,21 @@ class Eye:
         self._images = sensor.allocate(lanes, *frame_shape)
         kept = choose("memory", memory, (None, "canvas"))
         self._canvas = Canvas(sensor, lanes, frame_shape) if kept else None
+        self._context: Context | None = None
+        if context_size is not None:
+            self._context = Context(lanes, frame_shape, context_size)
 
     def show(self, lanes: NDArray[np.int64] | slice, frames: NDArray[np.uint8]) -> None:
         """Put new frames, uint8 `(m, H, W, C)`, before the eye in `lanes`."""
-        self._images.update(lanes, frames)
+        self.refresh(lanes, frames)
         if self._canvas is not None:
             self._canvas.clear(lanes)
 
     def refresh(self, lanes: NDArray[np.int64] | slice, frames: NDArray[np.uint8]) -> None:
         """The next frames of the same scenes: what was seen of the ones before stays seen."""
         self._images.update(lanes, frames)
+        if self._context is not None:
+            self._context.update(lanes, frames)
 
     def place(self, lanes: NDArray[np.int64], fixation: NDArray[np.float32]) -> None:
         """Set the fixation of `lanes` to `(m, 2)` or one `(2,)`, whatever it was."""
@@ -79,9 +87,11 @@ class Eye:
         return self._images.look(self.fixation)
 
     def observe(self) -> dict[str, NDArray[np.float32]]:
-        """`glimpse`, `fixation` and, where there is a memory, `canvas`; fresh arrays."""
+        """`glimpse`, `fixation` and, where there are any, `canvas` and `context`; fresh arrays."""
         seen = {"glimpse": self.look(), "fixation": self.fixation.copy()}
         if self._canvas is not None:
             self._canvas.paint(seen["glimpse"], self.fixation)
             seen["canvas"] = self._canvas.picture()
+        if self._context is not None:
+            seen["context"] = self._context.picture()
         return seen

@@ -17,6 +17,7 @@ def observation_space(
     image_shape: tuple[int, int, int],
     reveal: Container[str],
     memory: str | None = None,
+    context_size: int | None = None,
 ) -> spaces.Dict:
     """The observation space of one lane that sees images of shape `(H, W, C)`."""
     height, width, channels = image_shape
@@ -27,6 +28,9 @@ def observation_space(
     }
     if memory is not None:
         parts["canvas"] = spaces.Box(0, 1, (channels + 1, height, width), np.float32)
+    if context_size is not None:
+        side = context_size
+        parts["context"] = spaces.Box(0, 1, (channels, side, side), np.float32)
     if "image" in reveal:
         parts["image"] = spaces.Box(0, 1, (channels, height, width), np.float32)
     if "box" in reveal:

@@ -46,7 +46,8 @@ class GlimpseEnv(gym.Env):
     `memory="canvas"` adds `canvas`, float32 `(C + 1, H, W)` in [0, 1]: all that was seen so far,
     in place, each pixel at the finest resolution that it was seen at (0 where it was not), and a
     last plane that is 1 where it was seen at full resolution. `reveal=` adds `image`, float32
-    `(C, H, W)` in [0, 1], and `box`, float32 `(4,)`, the target's `(x0, y0, x1, y1)` in pixels.
+    `(C, H, W)` in [0, 1], `box`, float32 `(4,)`, the target's `(x0, y0, x1, y1)` in pixels, and
+    `context`, float32 `(C, context_size, context_size)` in [0, 1], the whole image box-averaged.
 
     ## Rewards
     1 when a right answer ends the episode, else 0. `glimpse_cost` is taken off every step that

@@ -49,8 +49,10 @@ def read(path: str | os.PathLike[str], kind: str, version: int, keys: Set[str]) 
         raise CheckpointError(f"{path}: not a checkpoint of plain values and tensors") from error
     except (RuntimeError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise CheckpointError(f"{path}: damaged, or not a checkpoint at all") from error
-    if not isinstance(content, dict) or content.get("kind") != kind:
-        raise CheckpointError(f"{path}: not a checkpoint of kind '{kind}'")
+    found = content.get("kind") if isinstance(content, dict) else None
+    if found != kind:
+        of = f"a checkpoint of kind {found!r}" if isinstance(found, str) else "no checkpoint"
+        raise CheckpointError(f"{path}: {of}, where one of kind {kind!r} is needed")
     if content.get("version") != version:
         raise CheckpointError(
             f"{path}: written in version {content.get('version')}, this is version {version}"

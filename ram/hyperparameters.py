@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 _LOWEST: dict[str, float] = {
     **dict.fromkeys(("num_envs", "paths", "what", "where", "glimpse_features", "hidden"), 1),
+    "features": 1,
     **dict.fromkeys(("std", "std_final"), 1e-3),  # a Gaussian narrower than a pixel of any canvas
     "log_interval": 1,
 }
@@ -30,6 +31,8 @@ def check(hyperparameters: Mapping[str, Any], types: Mapping[str, Any]) -> None:
         if typing.get_origin(kind) is Literal and value not in typing.get_args(kind):
             allowed = ", ".join(map(repr, typing.get_args(kind)))
             raise ValueError(f"{name}={value!r}: take one of {allowed}")
+        if kind == tuple[int, ...] and (not value or min(value) < 1):
+            raise ValueError(f"{name}={value!r}: take one number or more, each of at least 1")
         if kind in (int, float, float | None) and value is not None:
             lowest = _LOWEST.get(name, 0)
             highest = _BELOW.get(name, math.inf)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import torch
@@ -24,14 +24,14 @@ from .descent import make_optimizer
 from .halting import halted, halting_loss
 from .hyperparameters import check, types_of
 from .loss import hybrid_loss
-from .networks import RAMNetwork
+from .networks import LookingNetwork, RAMNetwork
 from .recorder import Recorder, Update
 from .task import Task, make
 from .training import KEPT, GradientLearner
 
 __all__ = ["RAM", "CheckpointError"]
 
-_KIND, _VERSION = "saccade.ram.RAM", 1
+_VERSION = 1
 _KEYS = KEPT | {"task", "generator"}
 
 
@@ -86,7 +86,11 @@ class RAM(GradientLearner):
     Raises ValueError for a hyperparameter out of range or an environment that does not fit.
     """
 
-    network: RAMNetwork
+    network: LookingNetwork
+    kind: ClassVar[str] = "saccade.ram.RAM"
+    """What its checkpoints say that they are."""
+    reveal: ClassVar[tuple[str, ...]] = ()
+    """What its environment has to show beside glimpses."""
 
     def __init__(
         self,
@@ -123,24 +127,32 @@ class RAM(GradientLearner):
         seed: int = 0,
         device: str = "cpu",
     ) -> None:
-        given = locals()
-        super().__init__({name: given[name] for name in types_of(RAM)}, device)
-        check(self.hyperparameters, types_of(RAM))
+        self._set_up(types_of(RAM), locals())
+
+    def _set_up(self, types: Mapping[str, Any], given: Mapping[str, Any]) -> None:
+        """Begin with the keywords that `__init__` was given; `types` are its hyperparameters'."""
+        super().__init__({name: given[name] for name in types}, given["device"])
+        h = self.hyperparameters
+        check(h, types)
         self.env: Any = None
-        if isinstance(env, Task):
-            self.task = env
+        if isinstance(given["env"], Task):
+            self.task = given["env"]
         else:
-            self._enter(env)
-        self._generator = torch.Generator().manual_seed(seed)
-        self._predict_generator = torch.Generator().manual_seed(seed)
+            self._enter(given["env"])
+        self._generator = torch.Generator().manual_seed(h["seed"])
+        self._predict_generator = torch.Generator().manual_seed(h["seed"])
         with torch.random.fork_rng(devices=()):  # the global generator is the user's
-            torch.manual_seed(seed)
+            torch.manual_seed(h["seed"])
             self.network = self._build().to(self.device)
         self.optimizer = make_optimizer(
-            optimizer, self.network.parameters(), learning_rate, momentum, weight_decay
+            h["optimizer"],
+            self.network.parameters(),
+            h["learning_rate"],
+            h["momentum"],
+            h["weight_decay"],
         )
 
-    def _build(self) -> RAMNetwork:
+    def _build(self) -> LookingNetwork:
         """The network of this task, with weights as the global generator draws them."""
         h = self.hyperparameters
         sizes = ("core", "what", "where", "glimpse_features", "hidden", "location_hidden", "gain")
@@ -151,7 +163,9 @@ class RAM(GradientLearner):
     def _enter(self, env: VectorEnv | str) -> None:
         """Take an environment; it says how many lanes there are and how many share a scene."""
         h = self.hyperparameters
-        self.env = make(env, h["num_envs"], h["paths"]) if isinstance(env, str) else env
+        if isinstance(env, str):
+            env = make(env, h["num_envs"], h["paths"], self.reveal)
+        self.env = env
         self.task = Task.of(self.env)
         h["num_envs"], h["paths"] = self.env.num_envs, getattr(self.env.unwrapped, "paths", 1)
         if h["baseline"] == "leave_one_out" and h["paths"] < 2:
@@ -204,7 +218,8 @@ class RAM(GradientLearner):
         after = torch.stack(looking)  # (T, B, hidden)
         aims = glimpses if task.judged == "aim" else glimpses - 1  # D
         decisions = glimpses if acting else aims
-        means = network.location(after if h["through_core"] else after.detach())[:aims]
+        through = h["through_core"] or network.looks_apart  # which parts REINFORCE itself
+        means = network.location(after if through else after.detach())[:aims]
         every = acting or task.stop or h["answer_every_step"]
         times = list(range(glimpses)) if every else task.due(glimpses)
         alike = answering[0] is looking[0]
@@ -283,15 +298,10 @@ class RAM(GradientLearner):
             The action, NumPy, single where the observation is, and the new state.
 
         Raises:
-            ValueError: a glimpse of another shape than the network's.
+            ValueError: a glimpse of another shape than the network's, or what it sees beside
+                glimpses is not there.
         """
-        shape = np.shape(observation["glimpse"])
-        single = len(shape) == len(self.task.glimpse_shape)
-        if shape[not single :] != self.task.glimpse_shape:
-            raise ValueError(
-                f"a glimpse of shape {shape[not single :]}, where this RAM sees glimpses of shape "
-                f"{self.task.glimpse_shape}"
-            )
+        single = self.task.is_single(observation, self.reveal)
         with torch.inference_mode():
             seen = self._seen(observation)
             if single:
@@ -392,7 +402,7 @@ class RAM(GradientLearner):
         Only between updates, when callbacks are called: half an update cannot be taken up again.
         """
         content = {
-            "kind": _KIND,
+            "kind": self.kind,
             "version": _VERSION,
             "task": self.task.to_dict(),
             "generator": self._generator.get_state(),
@@ -406,13 +416,13 @@ class RAM(GradientLearner):
         path: str | os.PathLike[str],
         env: VectorEnv | str | None = None,
         device: str = "cpu",
-    ) -> RAM:
+    ) -> Self:
         """The learner that was saved; with an environment it can go on learning.
 
         Raises CheckpointError where the file is missing, damaged, of another kind, or was trained
         on other glimpses or answers than the environment's.
         """
-        content = checkpoint.from_plain(checkpoint.read(path, _KIND, _VERSION, _KEYS))
+        content = checkpoint.from_plain(checkpoint.read(path, cls.kind, _VERSION, _KEYS))
         try:
             learner = cls(Task(**content["task"]), device=device, **content["hyperparameters"])
             learner.take_up(content)
@@ -422,7 +432,8 @@ class RAM(GradientLearner):
         if env is not None:
             trained = learner.task
             learner._enter(env)
-            for name in ("glimpse_shape", "answers", "judged"):
+            shapes = [f"{name}_shape" for name in ("glimpse", *cls.reveal)]
+            for name in (*shapes, "answers", "judged"):
                 old, new = getattr(trained, name), getattr(learner.task, name)
                 if old != new:
                     raise CheckpointError(f"{path}: trained with {name} {old}, not {new}")

@@ -7,8 +7,9 @@ the same function, one matrix product.
 
 from __future__ import annotations
 
+import abc
 from collections.abc import Mapping
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -17,7 +18,10 @@ from torch.nn import functional
 from .halting import HaltNetwork
 
 State = tuple[Tensor, ...]
-"""A core's state: (h,) for the rectified core, (h, c) for the LSTM; float32, each (B, hidden)."""
+"""What a network remembers of an episode, float32, (B, hidden) each.
+
+The rectified core's is (h,), an LSTM's (h, c); several cores' follow each other.
+"""
 
 
 class GlimpseNetwork(nn.Module):
@@ -151,7 +155,44 @@ class BaselineNetwork(nn.Module):
         return self.linear(h).squeeze(-1)
 
 
-class RAMNetwork(nn.Module):
+class LookingNetwork(nn.Module, abc.ABC):
+    """What a learner of looks knows of its network: its state, and what is read off that.
+
+    A subclass makes its own boxes and then those that read, by `add_readers`.
+
+    Attributes:
+        sees: the observation's parts that it looks at.
+        looks_apart: whether looks are read off a state of their own, which answers never are.
+    """
+
+    sees: ClassVar[tuple[str, ...]] = ("glimpse", "fixation")
+    looks_apart: ClassVar[bool] = False
+
+    def add_readers(self, hidden: int, classes: int, location_hidden: int, halting: bool) -> None:
+        """Make the boxes that read states of `hidden` values."""
+        self.location = LocationNetwork(hidden, location_hidden)
+        self.answer = AnswerNetwork(hidden, classes)
+        self.baseline = BaselineNetwork(hidden)
+        self.halt = HaltNetwork(hidden, classes) if halting else None
+
+    @abc.abstractmethod
+    def begin(self, observation: Mapping[str, Tensor]) -> State:
+        """The state before the first glimpse, where the first observation (B, ...) may matter."""
+
+    @abc.abstractmethod
+    def see(self, glimpse: Tensor, fixation: Tensor, state: State) -> State:
+        """One glimpse (B, scales * C, size, size) at a fixation (B, 2): the next state."""
+
+    @abc.abstractmethod
+    def looks_from(self, state: State) -> Tensor:
+        """What location, baseline and halting are read off, (B, hidden)."""
+
+    @abc.abstractmethod
+    def answers_from(self, state: State) -> Tensor:
+        """What the answer is read off, (B, hidden)."""
+
+
+class RAMNetwork(LookingNetwork):
     """All boxes together: see a glimpse, then read location, answer and baseline off the core.
 
     Args:
@@ -159,12 +200,7 @@ class RAMNetwork(nn.Module):
         classes: number of answers.
         gain: what glimpses are multiplied with, so that scenes that are mostly dark weigh as much.
         halting: whether there is a unit that says when to stop.
-
-    Attributes:
-        sees: the observation's parts that it looks at.
     """
-
-    sees: tuple[str, ...] = ("glimpse", "fixation")
 
     def __init__(
         self,
@@ -188,29 +224,22 @@ class RAMNetwork(nn.Module):
             self.core = RectifiedCore(glimpse_features, hidden)
         else:
             self.core = LSTMCore(glimpse_features, hidden)
-        self.location = LocationNetwork(hidden, location_hidden)
-        self.answer = AnswerNetwork(hidden, classes)
-        self.baseline = BaselineNetwork(hidden)
-        self.halt = HaltNetwork(hidden, classes) if halting else None
+        self.add_readers(hidden, classes, location_hidden, halting)
 
     def start(self, batch: int) -> State:
         """The core's state before the first glimpse."""
         return self.core.start(batch)
 
     def begin(self, observation: Mapping[str, Tensor]) -> State:
-        """The state before the first glimpse, where the first observation (B, ...) may matter."""
         return self.start(len(observation["glimpse"]))
 
     def looks_from(self, state: State) -> Tensor:
-        """What location and baseline are read off, (B, hidden)."""
         return state[0]
 
     def answers_from(self, state: State) -> Tensor:
-        """What the answer is read off, (B, hidden)."""
         return state[0]
 
     def see(self, glimpse: Tensor, fixation: Tensor, state: State) -> State:
-        """One glimpse (B, scales * C, size, size) at a fixation (B, 2): the core's next state."""
         pixels = glimpse.flatten(1)  # (B, pixels)
         if self.gain != 1:
             pixels = self.gain * pixels

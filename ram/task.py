@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -21,7 +22,8 @@ class Task:
     glimpse_shape is (scales * C, size, size); answers is K; action is "dict" or "box";
     score_scale is what a "box" environment multiplies scores by before its softmax; judged is what
     counts: "answer", "act" or "aim" (see `envs.tasks.Task`); questions is how many are asked; stop
-    says whether it may answer early, and glimpse_cost what each further glimpse costs.
+    says whether it may answer early, and glimpse_cost what each further glimpse costs;
+    context_shape is (C, h, w) where the whole image is shown small, else ().
     """
 
     glimpse_shape: tuple[int, ...]
@@ -32,6 +34,7 @@ class Task:
     questions: int = 1
     stop: bool = False
     glimpse_cost: float = 0.0
+    context_shape: tuple[int, ...] = ()
 
     @classmethod
     def of(cls, env: VectorEnv) -> Task:
@@ -67,14 +70,31 @@ class Task:
             )
         if core.glimpses < 2:
             raise ValueError("with glimpses=1 there is nowhere to look next: take at least 2")
-        shape = env.single_observation_space["glimpse"].shape  # type: ignore[index]
+        space: Any = env.single_observation_space
+        context = space["context"].shape if "context" in space.spaces else ()
         score_scale = float(getattr(core.task, "score_scale", 5.0))
         cost = float(getattr(task, "glimpse_cost", 0.0))
         kind = (task.judged, task.questions, bool(core.stop), cost)
-        return cls(shape, int(core.answers), action, score_scale, *kind)
+        shape = space["glimpse"].shape
+        return cls(shape, int(core.answers), action, score_scale, *kind, context)
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
+
+    def is_single(self, observation: Mapping[str, Any], reveal: Sequence[str] = ()) -> bool:
+        """Whether it is of one environment, not of n; its glimpse and what `reveal` names fit.
+
+        Raises:
+            ValueError: a part is not there, or of another shape.
+        """
+        single = np.ndim(observation["glimpse"]) == len(self.glimpse_shape)
+        for name in ("glimpse", *reveal):
+            if name not in observation:
+                raise ValueError(f"the observation has no {name!r}: {shown(name)}")
+            shape, fits = np.shape(observation[name])[not single :], getattr(self, f"{name}_shape")
+            if shape != fits:
+                raise ValueError(f"a {name} of shape {shape}, where one of shape {fits} is seen")
+        return single
 
     def due(self, glimpses: int) -> list[int]:
         """After which glimpse, counted from 0, each question is answered at the latest."""
@@ -130,12 +150,18 @@ class Task:
         return actions[0]
 
 
-def make(env_id: str, num_envs: int, paths: int) -> VectorEnv:
-    """The environment of this id as RAM needs it."""
+def shown(name: str) -> str:
+    """What to do for an observation to have this part."""
+    return f"make the environment with reveal=({name!r},)"
+
+
+def make(env_id: str, num_envs: int, paths: int, reveal: Sequence[str] = ()) -> VectorEnv:
+    """The environment of this id as RAM needs it, showing what `reveal` names."""
     return gymnasium.make_vec(
         env_id,
         num_envs=num_envs,
         paths=paths,
         action="dict",
+        reveal=tuple(reveal),
         autoreset_mode=AutoresetMode.DISABLED,
     )

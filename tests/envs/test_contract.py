@@ -76,6 +76,7 @@ def test_native_equals_gymnasiums_own_over_the_shards(env_id, mode):
         {**action_keywords("fixation"), "stop": True},
         {"moves": "relative", "reach": 0.25},
         {"reveal": ("image", "box")},
+        {"reveal": "context", "context_size": 5, "scene": "drifting", "canvas": 40},
         {"memory": "canvas", "scales": 2},
         {"reward": "dense"},
         {"glimpse_cost": 0.01, "action": "discrete"},
@@ -137,7 +138,7 @@ def test_own_vectorisation_is_the_default():
 
 
 def test_observations_are_fresh_arrays():
-    env = gym.make_vec("saccade/Digits-v0", num_envs=2, reveal=("image", "box"))
+    env = gym.make_vec("saccade/Digits-v0", num_envs=2, reveal=("image", "box", "context"))
     observation, _ = env.reset(seed=0)
     kept = []
     for _ in range(16):

@@ -76,6 +76,7 @@ def test_a_rounding_error_is_no_bad_action():
         ({"paths": 2}, "paths=2"),
         ({"shard": (2, 2)}, r"shard=\(2, 2\)"),
         ({"reveal": ("label",)}, "reveal='label'"),
+        ({"context_size": 0}, "context_size=0"),
         ({"reward": "sparse"}, "reward='sparse'"),
         ({"reward": "dense", "action": "dict"}, "needs a score"),
         ({"action": "fixation"}, "answerer"),
