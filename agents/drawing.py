@@ -81,10 +81,10 @@ def look(policy: Any, env: Any, scenes: Sequence[int] | NDArray[np.integer]) -> 
         observed.append(observation)
     common = {
         "images": np.concatenate(frames),
-        "labels": seen.label,
-        "answers": seen.answer,
+        "labels": seen.labels[:, 0],
+        "answers": seen.answers[:, -1],
         "classes": core.classes,
-        "boxes": seen.box,
+        "boxes": seen.boxes[:, 0],
         "sensor": core.sensor,
     }
     if not getattr(policy, "whole", False):

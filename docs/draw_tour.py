@@ -186,7 +186,7 @@ def measure_hard(policy: Any, env: Any) -> None:
     height, width = env.unwrapped.images.shape[1:3]
     x = fixation_to_pixel(seen.fixations[..., 0], width)  # (n, T)
     y = fixation_to_pixel(seen.fixations[..., 1], height)
-    middle = (seen.box[:, None, :2] + seen.box[:, None, 2:] - 1) / 2  # (n, 1, 2)
+    middle = (seen.boxes[..., :2] + seen.boxes[..., 2:] - 1) / 2  # (n, T, 2)
     away = np.hypot(x - middle[..., 0], y - middle[..., 1]).mean(0)  # (T,)
     alone = np.linalg.norm(middle - [(width - 1) / 2, (height - 1) / 2], axis=-1).mean()
     shares = []

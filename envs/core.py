@@ -163,6 +163,7 @@ class GlimpseVectorEnv(VectorEnv):
         self._begun = False  # whether reset() has been called
         self._every = np.ones(n, np.bool_)
         self._silent = np.full(n, -1)
+        self._said: dict[str, NDArray] = {}
         self.key = np.zeros(n, np.uint64)  # where a lane's draws come from, anew each episode
         self._seen = np.zeros(n, np.int64)  # glimpses seen, 1 to T
         self._ended = np.zeros(n, np.bool_)  # lanes that wait for a reset
@@ -253,6 +254,16 @@ class GlimpseVectorEnv(VectorEnv):
         """What `info` tells of every lane: `label`, `index` and `box`; views, not to be changed."""
         return {"label": self._asking.label, "index": self._index, "box": self._asking.box}
 
+    @property
+    def labels(self) -> NDArray[np.int64]:
+        """The right answer to each of the task's questions, int64 `(n, Q)`, in every lane."""
+        return self._asking.labels
+
+    @property
+    def said(self) -> dict[str, NDArray]:
+        """What the newest actions meant: `answer` `(n,)`, -1 for none, and `aim` `(n, 2)`."""
+        return self._said
+
     def action_masks(self) -> NDArray[np.bool_]:
         """Which actions are allowed now, bool `(n, actions)`; for discrete action spaces.
 
@@ -331,6 +342,7 @@ class GlimpseVectorEnv(VectorEnv):
         aim = self._eye.aim(self._action.fixation(batch))
         if self._action.answers_apart:
             aim = np.where(answered[:, None], self._eye.fixation, aim)
+        self._said = {"answer": answer, "aim": aim}
         if self._stage.moving:
             here = slice(None) if live is None else live.nonzero()[0]
             self._eye.refresh(here, self._stage.advance(here, answer))

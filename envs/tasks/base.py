@@ -72,6 +72,11 @@ class Task(abc.ABC):
     questions: ClassVar[int] = 1
 
     @property
+    def goal(self) -> str:
+        """What success is, in words."""
+        return "the right answer"
+
+    @property
     def needs_scores(self) -> bool:
         """Whether it asks for a score for each answer, which not every action mode carries."""
         return False

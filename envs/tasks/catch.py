@@ -22,6 +22,10 @@ class Catch(Task):
     judged: ClassVar[Literal["answer", "act", "aim"]] = "act"
     world: ClassVar[tuple[str, ...]] = ("ball", "paddle")
 
+    @property
+    def goal(self) -> str:
+        return "the ball caught"
+
     def answers(self, classes: int) -> int:
         return 3
 

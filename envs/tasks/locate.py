@@ -46,6 +46,10 @@ class Locate(Task):
         flag("say_box", self.say_box)
 
     @property
+    def goal(self) -> str:
+        return f"a last aim within {self.tolerance:g} of the target's width from its centre"
+
+    @property
     def measures(self) -> int:
         return 2 if self.say_box else 0
 

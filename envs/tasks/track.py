@@ -33,6 +33,10 @@ class Track(Task):
     def __post_init__(self) -> None:
         number("share", self.share)
 
+    @property
+    def goal(self) -> str:
+        return f"on the target in at least {self.share:.0%} of steps"
+
     def answers(self, classes: int) -> int:
         return 0
 
