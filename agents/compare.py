@@ -9,11 +9,12 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from ..envs.parts import options_of
 from ..envs.registration import ENVIRONMENTS
 from . import attention, stats
 from .config import Config, env_parameters, load_resolved
@@ -319,16 +320,15 @@ def _by_section(
 def _scene_keywords(config: Config) -> set[str]:
     """The keywords that decide what there is to see."""
     from ..envs.scenes import SCENES
-    from .schema import parameters_of
 
     scene = SCENES[ENVIRONMENTS[config.env.id]["scene"]]
-    return {"source", *parameters_of(scene)} & config.env.keywords.keys()
+    return {"source", *options_of(scene)} & config.env.keywords.keys()
 
 
 def _goal_keywords(config: Config) -> set[str]:
     """The keywords that decide what success is, where they are not the task's own defaults."""
     kind = type(task_of(config))
-    names = {field.name for field in fields(kind)} & config.env.keywords.keys()
+    names = options_of(kind).keys() & config.env.keywords.keys()
     return {n for n in names if kind(**{n: config.env.keywords[n]}).goal != kind().goal}
 
 

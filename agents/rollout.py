@@ -24,9 +24,10 @@ class Episodes:
     (N, A), in the order they were given, -1 for none: A is Q, or T where every step is an act.
     success: bool (N,). reward: float64 (N,), the sum. fixations: float32 (N, T, 2), those looked
     from, NaN after an early end. aim: float32 (N, 2), where the last action sent the eye. boxes:
-    float32 (N, T, 4), in pixels, the target's at each glimpse, NaN after an early end. reports:
-    (N, ...) each, what the task told at the end, by name. frames: uint8 (N, T + 1, H, W, C), what
-    stood before the eye at each glimpse and after the last action, where that was asked for.
+    float32 (N, T, 4), in pixels, the target's at each glimpse, NaN after an early end; last_box:
+    (N, 4), its place after the last action. reports: (N, ...) each, what the task told at the end,
+    by name. frames: uint8 (N, T + 1, H, W, C), what stood before the eye at each glimpse and after
+    the last action, where that was asked for.
     """
 
     index: NDArray[np.int64]
@@ -38,6 +39,7 @@ class Episodes:
     fixations: NDArray[np.float32]
     aim: NDArray[np.float32]
     boxes: NDArray[np.float32]
+    last_box: NDArray[np.float32]
     reports: dict[str, NDArray]
     frames: NDArray[np.uint8] | None = None
 
@@ -140,6 +142,7 @@ def _finish(
     """Take down how the episodes `which`, played in `lanes`, ended."""
     episodes.success[which] = info["is_success"][lanes]
     episodes.aim[which] = core.said["aim"][lanes]
+    episodes.last_box[which] = core.truth["box"][lanes]
     if episodes.frames is not None:
         # After an early end everything stays as it was.
         for episode, lane in zip(which, lanes, strict=True):
@@ -173,6 +176,7 @@ def _empty(scenes: NDArray[np.int64], core: Any, keep_frames: bool) -> Episodes:
         fixations=np.full((count, glimpses, 2), np.nan, np.float32),
         aim=np.zeros((count, 2), np.float32),
         boxes=np.full((count, glimpses, 4), np.nan, np.float32),
+        last_box=np.zeros((count, 4), np.float32),
         reports={},
         frames=frames,
     )

@@ -176,8 +176,8 @@ class GlimpseVectorEnv(VectorEnv):
         self.answer_names = self.task.answer_names(self.classes)
         if render_mode is not None:
             fps = self.metadata["render_fps"]
-            said = self.answer_names if self.task.judged == "answer" else ()
-            self._viewer = Viewer(self.sensor, n, self.glimpses, said, fps)
+            how = (self.sensor, n, self.glimpses, self._stage.moving, fps)
+            self._viewer = Viewer(self.task, self.answer_names, *how)
 
     # ------------------------------------------------------------------ Gymnasium's interface
 
@@ -376,8 +376,7 @@ class GlimpseVectorEnv(VectorEnv):
             self._eye.move(aim, None if looking == self.num_envs else looks)
             self._seen = self._seen + looks
         if self._viewer:
-            label = self._asking.label
-            self._viewer.follow(self._seen, self._eye.fixation, ends, answer, success, label)
+            self._viewer.follow(self._seen, self._eye.fixation, ends, self._said, last)
         self._asking.go_on(answered & ~ends)
         self._ended = ends
         return reward, ends, last
@@ -406,7 +405,7 @@ class GlimpseVectorEnv(VectorEnv):
                 fixation = (2 * uniform(lane_key, _FIRST_FIXATION, 2) - 1).astype(np.float32)
         self._eye.place(lanes, fixation)
         if self._viewer:
-            self._viewer.begin(lanes, self._eye.fixation)
+            self._viewer.begin(lanes, self._eye.fixation, self.labels)
 
     def observe(self, start: NDArray[np.bool_] | None = None) -> dict[str, NDArray]:
         """What every lane sees now, in fresh arrays, seen by the answerer too where there is one.

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,3 +39,6 @@ class Catch(Task):
         away = turn.world["ball"] - turn.world["paddle"]
         caught = turn.ends & (away >= 0) & (away < turn.world["width"])
         return caught, caught.astype(np.float64)
+
+    def told(self, success: bool, report: Mapping[str, Any], steps: int) -> str:
+        return "caught" if success else "missed"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,3 +53,6 @@ class Track(Task):
 
     def report(self, turn: Turn, memory: Mapping[str, NDArray]) -> dict[str, NDArray]:
         return {"share": memory["share"].copy()}
+
+    def told(self, success: bool, report: Mapping[str, Any], steps: int) -> str:
+        return f"on target {round(report['share'] * steps)}/{steps}"

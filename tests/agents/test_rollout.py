@@ -162,6 +162,7 @@ def by_hand(env_id, scene, **keywords):
         "fixations": np.stack(fixations),
         "aim": action["fixation"],
         "boxes": np.stack(boxes),
+        "last_box": info["box"],
         "frames": np.stack([*frames, core.images[0]]),
     }, {n: v for n, v in info.items() if n not in ("label", "index", "box", "answer", "is_success")}
 
