@@ -86,23 +86,49 @@ def of_paths(
     width: int,
     size: int,
 ) -> Landing:
-    """Where the finest patches of paths (N, T, 2) land."""
+    """Where the finest patches of paths (N, T, 2) land.
+
+    boxes: (N, 4), or (N, T, 4) where targets move. Maps are then as seen from the target: it stays
+    where it was first, and each patch lies to it as it did when it was looked at.
+    """
+    if boxes.ndim == 2:
+        boxes = boxes[:, None]
+    first = boxes[:, 0]
+    there = measurable(first, height, width)
+    fixations, boxes, first = fixations[there], boxes[there], first[there]
+    gone = np.rint(np.nan_to_num(boxes[..., :2] - first[:, None, :2]))  # (N, T, 2), in pixels
+    # Moved along with the target, what was seen inside the image may lie outside of it.
+    around = int(np.abs(gone).max(initial=0))
+    block = max(1, _BLOCK * height * width // ((height + 2 * around) * (width + 2 * around)))
     tally = Tally()
-    for start in range(0, len(fixations), _BLOCK):
-        part = slice(start, start + _BLOCK)
-        tally.add(path_maps(fixations[part], height, width, size), boxes[part])
+    for start in range(0, len(fixations), block):
+        part = slice(start, start + block)
+        maps = path_maps(fixations[part], height, width, size, gone[part], around)
+        tally.add(maps, first[part] + around)
     return tally.means()
 
 
 def path_maps(
-    fixations: NDArray[np.float32], height: int, width: int, size: int
+    fixations: NDArray[np.float32],
+    height: int,
+    width: int,
+    size: int,
+    gone: NDArray[np.floating] | int = 0,
+    around: int = 0,
 ) -> NDArray[np.float32]:
     """How often each pixel lay in the finest patch: float32 (N, H, W).
 
-    fixations: (N, T, 2) in [-1, 1], NaN after an early end.
+    fixations: (N, T, 2) in [-1, 1], NaN after an early end. gone: whole pixels (N, T, 2) that each
+    patch is moved back by, onto a map that has `around` more pixels on every side.
     """
-    x, y = np.moveaxis(pixels_of(fixations, height, width) - size // 2, 2, 0)  # (N, T) each
-    rows, columns = _covered(y, size, height), _covered(x, size, width)  # (N, T, H), (N, T, W)
+    low = pixels_of(fixations, height, width) - size // 2  # (N, T, 2), x and y
+    sides = np.array([width, height], np.float32)
+    first = np.clip(low, 0, sides) - gone + around
+    end = np.clip(low + size, 0, sides) - gone + around
+    columns, rows = (
+        _covered(first[..., axis], end[..., axis], length + 2 * around)
+        for axis, length in ((0, width), (1, height))
+    )  # (N, T, W), (N, T, H)
     return rows.swapaxes(1, 2) @ columns
 
 
@@ -110,8 +136,9 @@ def priors(boxes: NDArray[np.floating], height: int, width: int) -> dict[str, La
     """What is reached without looking at the image; empty where all boxes are whole images.
 
     "centre": a box of the target's size in the image's middle, pointing at the middle pixel.
-    "uniform": the same weight everywhere.
+    "uniform": the same weight everywhere. Of boxes (N, T, 4), which move, every moment counts.
     """
+    boxes = moments(boxes)
     boxes = boxes[measurable(boxes, height, width)]
     if not len(boxes):
         return {}
@@ -128,6 +155,16 @@ def priors(boxes: NDArray[np.floating], height: int, width: int) -> dict[str, La
         points[start : start + _BLOCK] = inside[:, height // 2, width // 2]
     centre = middle.means() | {"pointing": float(points.mean())}
     return {"centre": centre, "uniform": even.means()}
+
+
+def moments(boxes: NDArray[np.floating]) -> NDArray[np.floating]:
+    """Boxes (N, T, 4) with NaN after an early end as (n, 4): one a scene where none moves."""
+    if boxes.ndim == 2:
+        return boxes
+    there = np.isfinite(boxes).all(axis=2)  # (N, T)
+    if (boxes == boxes[:, :1])[there].all():
+        return boxes[:, 0]
+    return boxes[there]
 
 
 def mean(landings: list[Mapping[str, float]]) -> Landing:
@@ -160,8 +197,9 @@ def _inside(boxes: NDArray[np.floating], height: int, width: int) -> NDArray[np.
     return rows[:, :, None] & columns[:, None]
 
 
-def _covered(first: NDArray[np.float32], size: int, length: int) -> NDArray[np.float32]:
-    """1 for those of `length` pixels from `first` (N, T) on, NaN: none: (N, T, length)."""
+def _covered(
+    first: NDArray[np.floating], end: NDArray[np.floating], length: int
+) -> NDArray[np.float32]:
+    """1 for those of `length` pixels from `first` to before `end`, (N, T) each; NaN: none."""
     pixel = np.arange(length)
-    first = first[..., None]
-    return ((pixel >= first) & (pixel < first + size)).astype(np.float32)
+    return ((pixel >= first[..., None]) & (pixel < end[..., None])).astype(np.float32)

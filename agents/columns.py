@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from .attention import PRIORS, Landing
 from .row import Row
-from .tables import Table
+from .tables import Table, interval_text
 
 Column = tuple[str, Callable[[Row], str]]
 
@@ -30,6 +30,18 @@ GLIMPSES: Column = ("glimpses", lambda row: _shown(row.glimpses, ".2f"))
 VALUES: Column = ("values", lambda row: f"{row.sensor_values:.0f}")
 PIXELS: Column = ("pixels", lambda row: f"{row.scanpath['distinct_pixels']:.0f}")
 
+
+def reported(name: str) -> Column:
+    """The column of what a task reports under this name."""
+    return name, lambda row: interval_text(row.reports.get(name))
+
+
+def legend(reports: Iterable[str]) -> str:
+    """What the columns mean, those of what a task reports at the end."""
+    own = [f"*{name}*: {REPORTED[name]}." for name in reports if name in REPORTED]
+    return "\n".join([LEGEND, *own])
+
+
 SCANPATH: list[Column] = [
     ("on target", _share("on_target")),
     ("ever on it", _share("ever_on_target")),
@@ -38,6 +50,13 @@ SCANPATH: list[Column] = [
     ("revisits", _share("revisits")),
     ("entropy", _plain("entropy")),
 ]
+
+# Of what the suite's own tasks report; a user's own has its name alone.
+REPORTED = {
+    "distance": "pixels from the last aim to the centre of the target's box",
+    "overlap": "intersection over union of the box said and the target's",
+    "share": "of steps whose aim is in the target's box",
+}
 
 LEGEND = """\
 *return*: mean sum of rewards. *values*: numbers read off the sensor, an image. *pixels*: distinct

@@ -14,11 +14,12 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from ..envs.parts import options_of
 from ..envs.registration import ENVIRONMENTS
 from . import attention, stats
 from .config import Config, env_parameters, load_resolved
 from .cost import Cost, cost
-from .environments import make_env
+from .environments import make_env, task_of
 from .errors import UserError
 from .evaluate import LEARNED, WHOLE, Split, evaluate_run, load_policy
 from .gaze import gaze_class
@@ -114,10 +115,20 @@ class Group:
 
 @dataclass(frozen=True)
 class Section:
-    """The groups on one environment: the same id and scenes, whatever they are looked at with."""
+    """The groups on one environment: the same id, scenes and task, whatever they look with."""
 
     title: str
     groups: tuple[Group, ...]
+
+    @property
+    def goal(self) -> str:
+        """What success is."""
+        return task_of(self.groups[0].seeds[0].config).goal
+
+    @property
+    def reports(self) -> list[str]:
+        """Names of what the task reports, as it was stored of any group."""
+        return list(dict.fromkeys(name for group in self.groups for name in group.learned.reports))
 
     @property
     def scenes(self) -> int:
@@ -210,6 +221,13 @@ def pool(name: str, rows: Sequence[Row]) -> Row:
         behind=behind,
         attention=attention.mean([row.attention for row in rows]),
         attention_map=next((row.attention_map for row in rows if row.attention_map), ""),
+        reports={
+            key: stats.student_t([row.reports[key].estimate for row in rows])
+            if len(rows) > 1
+            else first.reports[key]
+            for key in first.reports
+            if all(key in row.reports for row in rows)
+        },
     )
 
 
@@ -295,7 +313,7 @@ def _by_section(
     for run, config in opened:
         defaults = env_parameters(config.env.id)
         title = config.env.id
-        for name in sorted(_scene_keywords(config)):
+        for name in sorted(_scene_keywords(config) | _goal_keywords(config)):
             value = config.env.keywords[name]
             if name not in defaults or value != defaults[name].default:
                 title += f", {name}={value}"
@@ -306,10 +324,16 @@ def _by_section(
 def _scene_keywords(config: Config) -> set[str]:
     """The keywords that decide what there is to see."""
     from ..envs.scenes import SCENES
-    from .schema import parameters_of
 
     scene = SCENES[ENVIRONMENTS[config.env.id]["scene"]]
-    return {"source", *parameters_of(scene)} & config.env.keywords.keys()
+    return {"source", *options_of(scene)} & config.env.keywords.keys()
+
+
+def _goal_keywords(config: Config) -> set[str]:
+    """The keywords that decide what success is, where they are not the task's own defaults."""
+    kind = type(task_of(config))
+    names = options_of(kind).keys() & config.env.keywords.keys()
+    return {n for n in names if kind(**{n: config.env.keywords[n]}).goal != kind().goal}
 
 
 def bundles_of(

@@ -12,13 +12,14 @@ from .attention import MEASURES, PRIORS, nothing
 from .columns import (
     ATTENTION_LEGEND,
     GLIMPSES,
-    LEGEND,
     PIXELS,
     RETURN,
     SCANPATH,
     VALUES,
     Column,
     attention_table,
+    legend,
+    reported,
 )
 from .compare import OWN, Comparison, Group, Section, is_comparison
 from .errors import UserError
@@ -32,10 +33,10 @@ ATTENTION = "Where attention lands"
 CONTROLS = ("random", "centre", "fixed path")
 
 HOW_TO_READ = """\
-*error*: of one deterministic path a scene, on the checkpoint that was best on validation, with a
-95% interval: Student's t over seeds, and of one seed Wilson's over images. *random*: error of the
-same models on random fixations. *behind*: points of error that a control of the same models is
-behind the learned gaze."""
+*error*: share of episodes without success, of one deterministic path a scene, on the checkpoint
+that was best on validation, with a 95% interval: Student's t over seeds, and of one seed Wilson's
+over images. *random*: error of the same models on random fixations. *behind*: points of error that
+a control of the same models is behind the learned gaze."""
 
 COST = """\
 *parameters*: of the network. *multiply-adds*: of its matrix products and convolutions, an image.
@@ -55,6 +56,7 @@ def tables(section: Section) -> dict[str, Table]:
         ("seeds", lambda group: str(len(group.seeds))),
         ("error %", lambda group: interval_text(group.learned.error, 100)),
         ("random", _random_error),
+        *(_of_learned(reported(name)) for name in section.reports),
         *map(_of_learned, (RETURN, GLIMPSES, VALUES, PIXELS)),
     ]
     found = {"Results": Table.of(results, section.groups)}
@@ -112,10 +114,11 @@ def sentences(section: Section) -> list[str]:
 
 
 def scope(comparison: Comparison, section: Section) -> str:
-    """How many scenes of which split."""
+    """How many scenes of which split, and what success is on them."""
     each = section.scenes // section.images
     placed = f", {each} of each image" if each > 1 else ""
-    return f"{section.scenes} scenes of the {comparison.split} split{placed}."
+    scenes = f"{section.scenes} scenes of the {comparison.split} split{placed}."
+    return f"{scenes} Success: {section.goal}."
 
 
 def markdown(comparison: Comparison) -> str:
@@ -135,7 +138,8 @@ def markdown(comparison: Comparison) -> str:
 def legends(comparison: Comparison) -> list[str]:
     """What the tables' columns mean."""
     attention = [ATTENTION_LEGEND] * any(section.priors for section in comparison.sections)
-    return [HOW_TO_READ, LEGEND, *attention, COST]
+    reports = dict.fromkeys(name for section in comparison.sections for name in section.reports)
+    return [HOW_TO_READ, legend(reports), *attention, COST]
 
 
 def comma_separated(comparison: Comparison) -> str:
@@ -143,11 +147,14 @@ def comma_separated(comparison: Comparison) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     measures = list(comparison.groups[0].learned.scanpath)
+    reports = list(dict.fromkeys(n for section in comparison.sections for n in section.reports))
+    none = (None,) * 3
     writer.writerow(
         [
             *("environment", "split", "scenes", "images", "agent", "gaze", "sees", "seeds"),
             *("error", "error_low", "error_high", "behind", "behind_low", "behind_high"),
             *("mean_return", "mean_return_low", "mean_return_high"),
+            *(f"{name}{end}" for name in reports for end in ("", "_low", "_high")),
             *("glimpses", "sensor_values", *measures),
             *("parameters", "multiply_adds", "milliseconds", "training_scenes", "cpu_seconds"),
             *("attention_map", *MEASURES),
@@ -160,7 +167,8 @@ def comma_separated(comparison: Comparison) -> str:
         for group in section.groups:
             for gaze, row in group.rows.items():
                 numbers = [
-                    *(*row.error, *(row.behind or (None,) * 3), *row.reward),
+                    *(*row.error, *(row.behind or none), *row.reward),
+                    *(end for name in reports for end in row.reports.get(name, none)),
                     *(row.glimpses, row.sensor_values, *row.scanpath.values()),
                     *(group.cost.parameters, group.cost.multiply_adds, group.cost.milliseconds),
                     *(group.training_scenes, group.cpu_seconds),

@@ -13,10 +13,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ..envs.render import outside_margin, paint_path
+from ..envs.render import outside_margin
+from ..envs.scenes import MovingScene
 from ..envs.sensor import GlimpseSensor
+from ..envs.words import named, truth, verdict
 from . import pictures
-from .rollout import rollout, shown
+from .pictures import Trace, Verdict
+from .rollout import Episodes, rollout, shown
 from .soft import pictures as soft
 from .soft.maps import GRADCAM, maps_of, outlines, tensor
 
@@ -26,21 +29,17 @@ MOST_MAPS = 6  # maps shown of one network
 
 @dataclass(frozen=True, eq=False)
 class Looks:
-    """What a policy saw on N scenes, what it answered, and where it looked.
+    """What a policy saw on N scenes, how that ended, and where it looked.
 
-    images: uint8 (N, H, W, C). labels, answers: int (N,), places in `classes`. boxes: (N, 4), the
-    targets'. Of the rest a kind has its own: fixations (N, T, 2) through a `sensor`; outlines
-    (N, P, 2) in [-1, 1] of cuts (N, C, h, w); maps (N, H, W) by name; gates (M, C) by stage, of M
-    scenes.
+    images: uint8 (N, H, W, C), as the episodes begin. Of the rest a kind has its own: traces, N,
+    of paths through a `sensor`; outlines (N, P, 2) in [-1, 1] of cuts (N, C, h, w); maps (N, H, W)
+    by name; gates (M, C) by stage, of M scenes.
     """
 
     images: NDArray[np.uint8]
-    labels: NDArray[np.int64]
-    answers: NDArray[np.int64]
-    classes: Sequence[str]
-    boxes: NDArray[np.float32]
+    verdicts: Sequence[Verdict]
     sensor: GlimpseSensor
-    fixations: NDArray[np.float32] | None = None
+    traces: Sequence[Trace] | None = None
     outlines: NDArray[np.float32] | None = None
     cuts: NDArray[np.float32] | None = None
     maps: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
@@ -63,7 +62,7 @@ class Drawing:
 def draw(policy: Any, env: Any, scenes: Sequence[int] | NDArray[np.integer]) -> Drawing:
     """Where a policy looks on some scenes of a native vector environment's split."""
     seen = look(policy, env, scenes)
-    if seen.fixations is not None:
+    if seen.traces is not None:
         return _paths(seen)
     if seen.outlines is not None:
         return _frames(seen)
@@ -73,59 +72,103 @@ def draw(policy: Any, env: Any, scenes: Sequence[int] | NDArray[np.integer]) -> 
 def look(policy: Any, env: Any, scenes: Sequence[int] | NDArray[np.integer]) -> Looks:
     """Play some scenes and see where the policy looks."""
     core = env.unwrapped
-    seen = rollout(policy, env, scenes)
-    frames, observed = [], []
-    for observation, _ in shown(env, scenes):
-        lanes = len(observation["fixation"])
-        frames.append(core.images[:lanes].copy())
-        observed.append(observation)
-    common = {
-        "images": np.concatenate(frames),
-        "labels": seen.label,
-        "answers": seen.answer,
-        "classes": core.classes,
-        "boxes": seen.box,
-        "sensor": core.sensor,
-    }
+    seen = rollout(policy, env, scenes, keep_frames=True)
+    assert seen.frames is not None
+    verdicts = verdicts_of(seen, core)
+    images, sensor = seen.frames[:, 0], core.sensor
     if not getattr(policy, "whole", False):
-        return Looks(**common, fixations=seen.fixations)
+        return Looks(images, verdicts, sensor, traces_of(seen, core, verdicts))
     network = policy.network.eval()
-    images = tensor(policy, np.concatenate([part["image"] for part in observed]))
+    observed = np.concatenate([part["image"] for part, _ in shown(env, scenes)])
+    inputs = tensor(policy, observed)
     with torch.no_grad():
         if hasattr(network, "fixations"):
-            found = network.fixations(images).cpu().numpy()
-            return Looks(**common | {"sensor": network.sensor}, fixations=found)
+            paths = network.fixations(inputs).cpu().numpy()  # (N, T, 2)
+            traces = []
+            for n, path in enumerate(paths):
+                notes = [truth(core.task, core.answer_names, seen.labels[n])] * len(path)
+                boxes = np.repeat(seen.boxes[n, :1], len(path) + 1, axis=0)
+                traces.append(Trace(images[n : n + 1], path, verdicts[n], len(path), notes, boxes))
+            return Looks(images, verdicts, network.sensor, traces)
         if hasattr(network, "corners"):
-            around, cuts = outlines(network, images), network.cut(images)
-            return Looks(**common, outlines=around.cpu().numpy(), cuts=cuts.cpu().numpy())
-    maps = {name: found.cpu().numpy() for name, found in maps_of(network, images).items()}
-    return Looks(**common, maps=maps, gates=_gates(policy, env))
+            around, cuts = outlines(network, inputs), network.cut(inputs)
+            found = {"outlines": around.cpu().numpy(), "cuts": cuts.cpu().numpy()}
+            return Looks(images, verdicts, sensor, **found)
+    maps = {name: found.cpu().numpy() for name, found in maps_of(network, inputs).items()}
+    return Looks(images, verdicts, sensor, maps=maps, gates=_gates(policy, env))
+
+
+def verdicts_of(seen: Episodes, core: Any) -> list[Verdict]:
+    """How each episode in the environment `core` ended, in words."""
+    return [
+        (
+            bool(seen.success[n]),
+            verdict(
+                core.task,
+                core.answer_names,
+                success=bool(seen.success[n]),
+                labels=seen.labels[n],
+                answers=seen.answers[n],
+                report={name: values[n] for name, values in seen.reports.items()},
+                steps=int(seen.length[n]),
+            ),
+        )
+        for n in range(len(seen))
+    ]
+
+
+def traces_of(seen: Episodes, core: Any, verdicts: Sequence[Verdict]) -> list[Trace]:
+    """Episodes in the environment `core`, played with their frames kept, as they are drawn."""
+    assert seen.frames is not None
+    task, names = core.task, core.answer_names
+    moving = isinstance(core.scene, MovingScene)
+    said = seen.reports.get("said_box")
+    traces = []
+    for n, length in enumerate(seen.length):
+        if task.judged == "act":
+            notes = ["", *(f"moved {named(names, act)}" for act in seen.answers[n, : length - 1])]
+        else:
+            notes = [truth(task, names, seen.labels[n])] * length
+        aimed = task.judged == "aim"
+        traces.append(
+            Trace(
+                frames=seen.frames[n, : length + 1 if moving else 1],
+                fixations=seen.fixations[n, :length],
+                verdict=verdicts[n],
+                glimpses=core.glimpses,
+                notes=notes,
+                boxes=np.concatenate([seen.boxes[n, :length], seen.last_box[n : n + 1]]),
+                aim=seen.aim[n] if aimed else None,
+                said=None if said is None else said[n],
+                acted=task.judged != "answer",
+            )
+        )
+    return traces
 
 
 def together(looks: Mapping[str, Looks]) -> NDArray[np.uint8]:
     """Several policies on the same scenes, a column each under its name."""
     margin = max(_margin(seen) for seen in looks.values())
-    first = next(iter(looks.values()))
-    frame = soft.Frame.of(first.images, margin)
+    frame = soft.Frame.of(next(iter(looks.values())).images, margin)
     return soft.side_by_side(
         {name: _panels(seen, frame) for name, seen in looks.items()},
-        first.labels,
-        {name: seen.answers for name, seen in looks.items()},
-        first.classes,
+        {name: seen.verdicts for name, seen in looks.items()},
     )
 
 
 def _paths(seen: Looks) -> Drawing:
-    assert seen.fixations is not None
-    scenes, sensor = (seen.images, seen.fixations), seen.sensor
-    labels, answers, classes = seen.labels, seen.answers, seen.classes
+    assert seen.traces is not None
+    traces, sensor = seen.traces, seen.sensor
+    caption = "numbered from the first glimpse, the last in yellow"
+    if traces[0].moving:
+        caption += "; of each scene some moments, from left to right"
+    if traces[0].aim is not None:
+        caption += "; a cross where the last aim went, dashes round the target"
     return Drawing(
         "paths",
-        pictures.paths_grid(*scenes, sensor.size, sensor.scales, labels, answers, classes),
-        "numbered from the first glimpse, the last in yellow.",
-        lambda: pictures.episode_frames(
-            *scenes, sensor, labels, answers, classes, boxes=seen.boxes
-        ),
+        pictures.paths_grid(traces, sensor.size, sensor.scales),
+        f"{caption}.",
+        lambda: pictures.episode_frames(traces, sensor),
     )
 
 
@@ -140,7 +183,7 @@ def _frames(seen: Looks) -> Drawing:
     }
     return Drawing(
         "attention",
-        soft.sheet(columns, seen.labels, seen.answers, seen.classes),
+        soft.sheet(columns, seen.verdicts),
         "the image, the frame that the network found in it, what it cut out there and classified.",
     )
 
@@ -156,14 +199,14 @@ def _maps(seen: Looks) -> Drawing:
     if seen.maps:
         below.append(soft.key())
     if seen.gates:
-        width = soft.sheet_width(len(columns), frame.size[0], len(seen.labels))
+        width = soft.sheet_width(len(columns), frame.size[0], len(seen.images))
         below += soft.gate_charts(seen.gates, width)
         scenes = len(next(iter(seen.gates.values())))
         said.append(f"Bars: gates, their mean over {scenes} images; lines: from 5% to 95% of them.")
     if GRADCAM in seen.maps:
         said.append("Grad-CAM: which places spoke for the answer.")
     note = " ".join(said)
-    picture = soft.sheet(columns, seen.labels, seen.answers, seen.classes, below, note)
+    picture = soft.sheet(columns, seen.verdicts, below, note)
     what = "the image, maps over it and the answer." if seen.maps else "the image and the answer."
     return Drawing("attention", picture, f"{what} {note}".strip())
 
@@ -171,7 +214,7 @@ def _maps(seen: Looks) -> Drawing:
 def _margin(seen: Looks) -> int:
     """Image pixels to show around the images."""
     height, width = seen.images.shape[1:3]
-    if seen.fixations is not None:
+    if seen.traces is not None:
         size, scales = seen.sensor.size, seen.sensor.scales
         return min(outside_margin(height, width, size, scales), max(1, size // 2))
     return 0 if seen.outlines is None else soft.margin_for(seen.outlines, height, width)
@@ -179,19 +222,9 @@ def _margin(seen: Looks) -> int:
 
 def _panels(seen: Looks, frame: soft.Frame) -> list[Any]:
     """The panel of each scene that says most: the path, the frame, the map, or the image alone."""
-    if seen.fixations is not None:
-        how = (seen.sensor.size, seen.sensor.scales)
-        return [
-            paint_path(
-                image,
-                pictures.looked(path),
-                *how,
-                zoom=frame.zoom,
-                margin=frame.margin,
-                all_outlines=True,
-            )
-            for image, path in zip(seen.images, seen.fixations, strict=True)
-        ]
+    if seen.traces is not None:
+        how = (seen.sensor.size, seen.sensor.scales, frame.zoom, frame.margin)
+        return [trace.last(*how) for trace in seen.traces]
     if seen.outlines is not None:
         pairs = zip(seen.images, seen.outlines, strict=True)
         return [soft.outlined(image, outline, frame) for image, outline in pairs]

@@ -7,6 +7,9 @@ from typing import Any
 import gymnasium
 from gymnasium.vector import AutoresetMode
 
+from ..envs.parts import build
+from ..envs.registration import ENVIRONMENTS
+from ..envs.tasks import TASKS, Task
 from .config import Config
 from .errors import UserError
 from .gaze import gaze_class
@@ -32,3 +35,9 @@ def make_env(config: Config, split: str, **keywords: Any) -> Any:
         return GazedVectorEnv(env, gaze, keep=shown) if gaze else env
     except (ValueError, TypeError, OSError, gymnasium.error.Error) as error:
         raise UserError(f"{config.env.id}: {error}") from error
+
+
+def task_of(config: Config) -> Task:
+    """The task that a config's environment sets."""
+    name = ENVIRONMENTS[config.env.id].get("task", "classify")
+    return build(name, TASKS[name], config.env.keywords)

@@ -25,16 +25,17 @@ from .columns import (
     ATTENTION_LEGEND,
     GAZE,
     GLIMPSES,
-    LEGEND,
     PIXELS,
     RETURN,
     SCANPATH,
     VALUES,
     Column,
     attention_table,
+    legend,
+    reported,
 )
 from .config import Config, load_resolved
-from .environments import make_env
+from .environments import make_env, task_of
 from .errors import UserError
 from .gazed import GazedVectorEnv
 from .learners import LEARNERS
@@ -55,7 +56,8 @@ class Evaluation:
     """The rows of one evaluation, and what they were measured on.
 
     `priors` say where attention lands that knows the scenes' boxes alone; they are empty where
-    every target's box is the whole image, so that there is nothing to measure.
+    every target's box is the whole image, so that there is nothing to measure. `goal` says what
+    success is.
     """
 
     env_id: str
@@ -65,6 +67,7 @@ class Evaluation:
     checkpoint: str
     rows: tuple[Row, ...]
     priors: Mapping[str, attention.Landing] = field(default_factory=dict)
+    goal: str = ""
 
     @property
     def learned(self) -> Row:
@@ -103,8 +106,9 @@ class Evaluation:
             "",
             f"{self.scenes} scenes{placed}, checkpoint `{self.checkpoint}`, {self._how}; 95%"
             " intervals.",
+            *([f"Success: {self.goal}. *error*: share of episodes without."] if self.goal else []),
             "",
-            *Table.of(_results(self.rows[0].name), self.rows).lines(),
+            *Table.of(_results(self.rows[0]), self.rows).lines(),
             "",
         ]
         if self.rows[0].name == WHOLE:
@@ -114,7 +118,7 @@ class Evaluation:
             "",
             *Table.of([GAZE, VALUES, *SCANPATH], self.rows).lines(),
             "",
-            LEGEND,
+            legend(self.learned.reports),
             "",
         ]
         return "\n".join(lines)
@@ -182,6 +186,7 @@ def evaluate_run(
         file.name.removesuffix(".pt"),
         rows,
         priors,
+        task_of(config).goal,
     )
     stored = run.metrics().get("evaluations", {})
     entry = found.as_dict() | {
@@ -214,7 +219,7 @@ def _evaluate(
         with contextlib.closing(env):
             seen = rollout(policy, env)
             row = _whole_row(policy, seen, env, _images(seen, core, placements))
-            return (row,), attention.priors(seen.box, height, width)
+            return (row,), attention.priors(seen.boxes, height, width)
     gazed = isinstance(env, GazedVectorEnv)
     own, bare = (env.name, env.env) if gazed else (LEARNED, env)
     count, glimpses = int(core.split_length), int(core.glimpses)
@@ -238,7 +243,7 @@ def _evaluate(
         seen = rollout(gaze.FixedPath(policy, bare, paths), bare)
         rows.append(_row(name, seen, core, images, against=learned))
     env.close()
-    return tuple(rows), attention.priors(learned.box, height, width)
+    return tuple(rows), attention.priors(learned.boxes, height, width)
 
 
 def _images(seen: Episodes, core: Any, placements: int) -> NDArray[np.int64] | None:
@@ -262,7 +267,17 @@ def _whole_row(policy: Any, seen: Episodes, env: Any, images: NDArray[np.int64] 
         scanpath=path | {"distinct_pixels": float(height * width)},
         attention=landed,
         attention_map=name,
+        reports=_reports(seen, images),
     )
+
+
+def _reports(seen: Episodes, images: NDArray[np.int64] | None) -> dict[str, stats.Interval]:
+    """Means of the numbers that the task reports of an episode."""
+    return {
+        name: stats.mean_interval(values, images)
+        for name, values in seen.reports.items()
+        if values.ndim == 1
+    }
 
 
 def _weighed(policy: Any, env: Any) -> tuple[attention.Landing, str]:
@@ -301,13 +316,14 @@ def _row(
         glimpses=glimpses,
         sensor_values=glimpses * size * size * scales * channels + context,
         scanpath=scanpath.measures(
-            seen.fixations, seen.box, height=height, width=width, size=size, scales=scales
+            seen.fixations, seen.boxes, height=height, width=width, size=size, scales=scales
         ),
         behind=behind,
         attention=attention.of_paths(
-            seen.fixations, seen.box, height=height, width=width, size=size
+            seen.fixations, seen.boxes, height=height, width=width, size=size
         ),
         attention_map=GLIMPSED,
+        reports=_reports(seen, images),
     )
 
 
@@ -347,15 +363,17 @@ def _remarks(own: str) -> list[str]:
     ]
 
 
-def _results(own: str) -> list[Column]:
-    """The columns of results where the first row is `own`."""
+def _results(first: Row) -> list[Column]:
+    """The columns of results where `first` is the first row."""
     error: Column = ("error %", lambda row: interval_text(row.error, 100))
-    if own == WHOLE:
-        return [error, RETURN, VALUES]
+    own = [reported(name) for name in first.reports]
+    if first.name == WHOLE:
+        return [error, *own, RETURN, VALUES]
     return [
         GAZE,
         error,
-        (f"behind {own}", lambda row: interval_text(row.behind, 100, "+")),
+        (f"behind {first.name}", lambda row: interval_text(row.behind, 100, "+")),
+        *own,
         RETURN,
         GLIMPSES,
         PIXELS,

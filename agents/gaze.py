@@ -1,8 +1,9 @@
 """Where to look without learning it: gazes, and policies whose eye follows one.
 
 A gaze says where to look next and nothing else. `Follow` moves a policy's eye along a gaze: the
-policy still sees the glimpses, keeps its state and answers; only the fixation part of its action
-is replaced. `gazed.py` moves the eye of a whole environment, for training.
+policy still sees the glimpses, keeps its state, answers and acts; only the fixation part of its
+action is replaced. Where the last aim is the answer, that one stays the policy's. `gazed.py` moves
+the eye of a whole environment, for training.
 """
 
 from __future__ import annotations
@@ -141,7 +142,7 @@ class Paths(Gaze):
     def look(
         self, sight: Sight, state: Any = None, episode_start: NDArray[np.bool_] | None = None
     ) -> tuple[NDArray[np.float32], Any]:
-        # The last decision answers; its fixation is not used, so that any place will do.
+        # The last decision brings no glimpse: where its fixation is judged, it stays.
         step = np.minimum(self.seen(sight), self.glimpses - 1)
         if self.paths.ndim == 2:
             return self.paths[step], None
@@ -208,6 +209,8 @@ class Policy(Protocol):
 class Follow:
     """A policy whose eye follows a gaze, in any action mode; in `discrete` only looks change.
 
+    Where the last aim is the answer, it stays the policy's own.
+
     `start(indices)` says which scenes the lanes are about to show and returns where their first
     glimpse goes; `rollout` calls it. Holds the policy, the gaze, and the environment that it is
     asked about, which shows the scenes' numbers.
@@ -234,8 +237,7 @@ class Follow:
         own, looked = (None, None) if state is None else state
         action, own = self.policy.predict(observation, own, episode_start, deterministic)
         fixation, looked = self.gaze.look(see(self._env, observation), looked, episode_start)
-        present = np.asarray(observation["fixation"])
-        return self._write(action, present, fixation.reshape(present.shape)), (own, looked)
+        return self._write(action, observation, fixation), (own, looked)
 
 
 class FixedPath(Follow):
@@ -251,7 +253,10 @@ class FixedPath(Follow):
 
 
 class FixationWriter:
-    """Writes fixations into actions of one environment's layout; never in place."""
+    """Writes fixations into actions of one environment's layout; never in place.
+
+    Where a task judges the last aim alone, that aim is the answer and is left as it is.
+    """
 
     def __init__(self, env: Any) -> None:
         core = env.unwrapped
@@ -260,24 +265,55 @@ class FixationWriter:
             raise ValueError(f"action mode '{self.mode}' has no known fixation part")
         self.grid = np.asarray(core.grid) if self.mode in ("grid", "discrete") else None
         self.reach = float(core.reach) if core.moves == "relative" else None
+        self.stop = bool(core.stop)
+        self._last_is_answer = core.task.judged == "aim" and not core.task.every_step
 
     def __call__(
-        self, action: Any, present: NDArray[np.float32], fixation: NDArray[np.float32]
+        self, action: Any, observation: Mapping[str, Any], fixation: NDArray[np.float32]
     ) -> Any:
-        """`action` of n lanes that look at `present`, with `fixation` to look at next, (n, 2)."""
+        """The action of one or n lanes with `fixation`, (n, 2), to look at next.
+
+        `observation` is the one that the action was chosen by.
+        """
+        present = np.asarray(observation["fixation"])
+        fixation = fixation.reshape(present.shape)
         if self.reach is not None:
             # As far towards the place as one move reaches.
             fixation = np.clip((fixation - present) / self.reach, -1.0, 1.0).astype(np.float32)
         if self.mode == "dict":
-            return {**action, "fixation": fixation}
-        action = np.array(action)
+            moved: Any = {**action, "fixation": fixation}
+        else:
+            action = np.array(action)
+            moved = self._moved(action, fixation)
+        if not self._last_is_answer:
+            return moved
+        last = np.asarray(observation["progress"])[..., 0] >= 1
+        if self.stop:
+            last = last | self._stops(action)
+        if self.mode == "dict":
+            kept = np.where(last[..., None], action["fixation"], fixation)
+            return {**action, "fixation": kept}
+        return np.where(last if self.mode == "discrete" else last[..., None], action, moved)
+
+    def _stops(self, action: Any) -> NDArray[np.bool_]:
+        """Which lanes end their episode of their own accord."""
+        if self.mode == "dict":
+            return np.asarray(action["stop"]) == 1
+        if self.mode == "discrete":  # what is no look stays as it is
+            return np.zeros(action.shape, np.bool_)
+        return np.asarray(action[..., -1] > 0)
+
+    def _moved(self, action: NDArray[Any], fixation: NDArray[np.float32]) -> NDArray[Any]:
+        """An action that is an array, with another fixation."""
         if self.mode in ("box", "fixation"):
+            action = action.copy()
             action[..., :2] = fixation
             return action
         assert self.grid is not None
         cell = np.floor((fixation[..., ::-1] + 1) / 2 * self.grid).astype(action.dtype)
         cell = np.clip(cell, 0, self.grid - 1)  # (n, 2): row, column
         if self.mode == "grid":
+            action = action.copy()
             action[..., :2] = cell
             return action
         # A look goes elsewhere; an answer stays an answer.

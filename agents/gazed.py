@@ -33,7 +33,8 @@ class GazedVectorEnv(VectorWrapper):
         keep: revealed keys that the agent observes as well.
 
     Raises:
-        ValueError: another autoreset mode, an unknown gaze, or a key that is not revealed.
+        ValueError: another autoreset mode, an unknown gaze, a key that is not revealed, or a task
+            that judges where the eye goes, so that nothing would be left to the agent.
     """
 
     def __init__(self, env: VectorEnv, gaze: str | Gaze, keep: Iterable[str] = ()) -> None:
@@ -43,6 +44,13 @@ class GazedVectorEnv(VectorWrapper):
             raise ValueError(
                 f"a gaze must know when episodes begin, which autoreset mode {mode} does not "
                 "tell: make the environment with autoreset_mode='Disabled'"
+            )
+        core: Any = env.unwrapped
+        task = core.task
+        if task.judged == "aim":
+            raise ValueError(
+                f"a gaze moves the eye, and {type(task).__name__} judges where the eye goes, so "
+                "that nothing is left to the agent: leave the gaze out"
             )
         self.name = gaze if isinstance(gaze, str) else type(gaze).__name__.lower()
         self.gaze = gaze_class(gaze)(env) if isinstance(gaze, str) else gaze
@@ -83,7 +91,7 @@ class GazedVectorEnv(VectorWrapper):
         if self._seen:  # else it is not reset, which the environment says
             sight = see(self.env, self._seen)
             fixation, self._state = self.gaze.look(sight, self._state, self._start)
-            actions = self._write(actions, self._seen["fixation"], fixation)
+            actions = self._write(actions, self._seen, fixation)
             self._start = np.zeros(self.num_envs, np.bool_)
         observation, reward, terminated, truncated, infos = self.env.step(actions)
         return self._show(observation), reward, terminated, truncated, infos

@@ -8,111 +8,191 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from gymnasium.error import DependencyNotInstalled
+from numpy.typing import NDArray
 
-from ..envs.render import PAGE, draw, outside_margin, paint_path, write_caption
+from ..envs.render import PAGE, TAIL, draw, outside_margin, paint_path, write_caption
+from ..envs.words import APART
 
 if TYPE_CHECKING:
+    from PIL import Image
+
     from ..envs.sensor import GlimpseSensor
 
 CELL = 220  # pixels that a grid cell's longer side aims at
+STRIP_CELL = 150  # of a moment in a strip
+MOMENTS = 4  # in a strip
 GAP = 12
 CAPTION = 26
 GIF_SAMPLE = 2_000_000  # pixels that the palette of a GIF is chosen from
 
+Verdict = tuple[bool, str]
+"""Whether an episode was a success, and the caption that says how it ended."""
 
-def paths_grid(
-    images: np.ndarray,
-    fixations: np.ndarray,
-    size: int,
-    scales: int,
-    labels: np.ndarray,
-    answers: np.ndarray,
-    classes: Sequence[str],
-    columns: int = 4,
-) -> np.ndarray:
-    """Draw one whole fixation path an image, in a grid: uint8 RGB (h, w, 3).
+
+@dataclass(frozen=True, eq=False)
+class Trace:
+    """One episode of t glimpses, as it is drawn.
+
+    Attributes:
+        frames: uint8 (t + 1, H, W, C), at each glimpse and after the last action; of a scene that
+            stands still (1, H, W, C).
+        fixations: float32 (t, 2) in [-1, 1].
+        verdict: how it ended.
+        glimpses: how many it could have had.
+        notes: what is said at each glimpse, t texts; nothing where empty.
+        boxes: (t + 1, 4) in pixels, the target's at each glimpse and after the last action.
+        aim: (2,) in [-1, 1], where the last action sent the eye, if that was judged.
+        said: (4,) in pixels, the box that the agent said, if it did.
+        acted: whether what was there after the last action matters, as where it was an act.
+
+    Raises:
+        ValueError: an image of another shape, or no fixation.
+    """
+
+    frames: NDArray[np.uint8]
+    fixations: NDArray[np.float32]
+    verdict: Verdict
+    glimpses: int
+    notes: Sequence[str] = ()
+    boxes: NDArray[np.float32] | None = None
+    aim: NDArray[np.float32] | None = None
+    said: NDArray[np.float32] | None = None
+    acted: bool = False
+
+    def __post_init__(self) -> None:
+        if self.frames.ndim != 4 or len(self.frames) not in (1, len(self.fixations) + 1):
+            raise ValueError(
+                f"frames must be (1 or {len(self.fixations) + 1}, H, W, C), got {self.frames.shape}"
+            )
+        if self.fixations.ndim != 2 or not len(self.fixations):
+            raise ValueError("a path needs at least one fixation")
+
+    @property
+    def moving(self) -> bool:
+        """Whether the scene moves."""
+        return len(self.frames) > 1
+
+    def panel(
+        self, begin: int, end: int, size: int, scales: int, zoom: int, margin: int
+    ) -> Image.Image:
+        """The scene with fixations `begin` to before `end`, each one's finest patch outlined.
+
+        With the last fixation comes how it ended: what was there then, and the aim.
+        """
+        over, judged = end == len(self.fixations), self.aim is not None
+        moment = end if over and self.acted else end - 1
+        marks: dict[str, Any] = {"aim": self.aim, "said": self.said} if over else {}
+        if judged and self.boxes is not None:
+            marks["box"] = self.boxes[moment]
+        return paint_path(
+            self.frames[moment if self.moving else 0],
+            self.fixations[begin:end],
+            size,
+            scales,
+            zoom=zoom,
+            margin=margin,
+            all_outlines=True,
+            first=begin + 1,
+            **marks,
+        )
+
+    def last(self, size: int, scales: int, zoom: int, margin: int) -> Image.Image:
+        """The scene at the end: with its path, or where it moves with the newest part of that."""
+        count = len(self.fixations)
+        begin = max(0, count - TAIL) if self.moving else 0
+        return self.panel(begin, count, size, scales, zoom, margin)
+
+
+def paths_grid(traces: Sequence[Trace], size: int, scales: int, columns: int = 4) -> np.ndarray:
+    """Draw one whole fixation path an episode, in a grid: uint8 RGB (h, w, 3).
 
     Each cell shows the image, its numbered fixations from light to dark and the finest patch of
-    each; below it a tick and the answer, or a cross, the answer and the label.
+    each; below it a tick or a cross and the verdict. An episode whose scene moves is a strip of
+    `MOMENTS` such pictures, each with the fixations since the one before it.
 
     Arguments:
-        images: uint8 (N, H, W, C), N >= 1.
-        fixations: float32 (N, T, 2) in [-1, 1]; a path that ended early is filled with NaN.
+        traces: one an episode, all of one shape, at least one.
         size, scales: the sensor's; the cells' surround depends on them.
-        labels, answers: int (N,), places in `classes`.
-        classes: names of the classes.
         columns: cells side by side.
 
     Raises:
-        ValueError: if the lengths disagree or there is nothing to draw.
+        ValueError: if the shapes disagree or there is nothing to draw.
     """
     from PIL import Image, ImageDraw
 
-    _check_lengths(images, fixations=fixations, labels=labels, answers=answers)
-    count, height, width, _ = images.shape
-    columns = max(1, min(columns, count))
+    height, width, moving = _checked_shape(traces)
+    count = len(traces)
+    moments = min(MOMENTS, max(len(trace.fixations) for trace in traces)) if moving else 1
+    columns = max(1, min(columns // 2 if moving else columns, count))
     margin = min(outside_margin(height, width, size, scales), max(1, size // 2))
-    zoom = max(1, round(CELL / (max(height, width) + 2 * margin)))
-    cell = ((width + 2 * margin) * zoom, (height + 2 * margin) * zoom)
-    pitch = (cell[0] + GAP, cell[1] + CAPTION + GAP)
+    zoom = max(1, round((STRIP_CELL if moving else CELL) / (max(height, width) + 2 * margin)))
+    side = ((width + 2 * margin) * zoom, (height + 2 * margin) * zoom)
+    cell = (moments * (side[0] + GAP // 3) - GAP // 3, side[1])
+    pitch = (cell[0] + GAP * (1 + moving), cell[1] + CAPTION + GAP)
     rows = -(-count // columns)
     grid = Image.new("RGB", (GAP + columns * pitch[0], GAP + rows * pitch[1]), PAGE)
     pen = ImageDraw.Draw(grid)
-    for n in range(count):
+    for n, trace in enumerate(traces):
         x, y = GAP + n % columns * pitch[0], GAP + n // columns * pitch[1]
-        path = looked(fixations[n])
-        cell_picture = paint_path(
-            images[n], path, size, scales, zoom=zoom, margin=margin, all_outlines=True
-        )
-        grid.paste(cell_picture, (x, y))
-        right, text = verdict(classes, int(labels[n]), int(answers[n]))
-        write_caption(pen, (x + 2, y + cell[1] + CAPTION // 2), text, right, cell[0] - 4, 14)
+        parts = np.array_split(np.arange(len(trace.fixations)), moments)
+        for k, part in enumerate(part for part in parts if len(part)):
+            panel = trace.panel(int(part[0]), int(part[-1]) + 1, size, scales, zoom, margin)
+            grid.paste(panel, (x + k * (side[0] + GAP // 3), y))
+        good, text = trace.verdict
+        write_caption(pen, (x + 2, y + cell[1] + CAPTION // 2), text, good, cell[0] - 4, 14)
     return np.array(grid)
 
 
 def episode_frames(
-    images: np.ndarray,
-    fixations: np.ndarray,
-    sensor: GlimpseSensor,
-    labels: np.ndarray,
-    answers: np.ndarray,
-    classes: Sequence[str],
-    *,
-    boxes: np.ndarray | None = None,
-    hold: int = 4,
+    traces: Sequence[Trace], sensor: GlimpseSensor, *, hold: int = 4
 ) -> list[np.ndarray]:
     """The frames of episodes one after another, each uint8 RGB of one size, for a GIF or MP4.
 
-    An episode of T glimpses gives T frames, then `hold` times the last of them with the answer.
+    An episode of T glimpses gives T frames, then `hold` times how it ended.
 
     Arguments:
-        images: uint8 (N, H, W, C).
-        fixations: float32 (N, T, 2) in [-1, 1]; a path that ended early is filled with NaN.
+        traces: one an episode, all of one shape.
         sensor: what the agent looks through.
-        labels, answers: int (N,), places in `classes`.
-        classes: names of the classes.
-        boxes: (N, 4) in pixels, the targets' dashed outlines; None draws none.
-        hold: frames that show the answer.
+        hold: frames that show the verdict.
     """
-    _check_lengths(images, fixations=fixations, labels=labels, answers=answers, boxes=boxes)
+    _checked_shape(traces)
     frames = []
-    for n in range(len(images)):
-        path = looked(fixations[n])
-        right, said = verdict(classes, int(labels[n]), int(answers[n]))
-        box = None if boxes is None else boxes[n]
-        for t in range(1, len(path) + 1):
-            glimpse = sensor(images[n : n + 1], path[t - 1 : t])[0]  # (scales * C, size, size)
-            count = f"glimpse {t}/{fixations.shape[1]}"
-            scene = (images[n], path[:t], sensor.size, sensor.scales, glimpse)
-            label = f"{count}   label {classes[int(labels[n])]}"
-            frames.append(draw(*scene, caption=label, box=box))
-        frames += [draw(*scene, caption=f"{count}   {said}", box=box, good=right)] * hold
+    for trace in traces:
+        count = len(trace.fixations)
+        for t in range(1, count + 1):
+            note = trace.notes[t - 1] if trace.notes else ""
+            frames.append(_moment(trace, t, t - 1, sensor, note))
+        marks = {"good": trace.verdict[0], "aim": trace.aim, "said": trace.said}
+        frames += [_moment(trace, count, count, sensor, trace.verdict[1], **marks)] * hold
     return frames
+
+
+def _moment(
+    trace: Trace, seen: int, moment: int, sensor: GlimpseSensor, text: str, **marks: Any
+) -> np.ndarray:
+    """The frame of an episode at a moment, 0 to t, after so many glimpses."""
+    image = trace.frames[moment if trace.moving else 0]
+    first = max(0, seen - TAIL) if trace.moving else 0
+    path = trace.fixations[first:seen]
+    glimpse = sensor(image[None], path[-1:])[0]  # (scales * C, size, size)
+    count = f"glimpse {seen}/{trace.glimpses}"
+    return draw(
+        image,
+        path,
+        sensor.size,
+        sensor.scales,
+        glimpse,
+        caption=f"{count}{APART}{text}" if text else count,
+        box=None if trace.boxes is None else trace.boxes[moment],
+        first=first + 1,
+        **marks,
+    )
 
 
 def save_png(path: str | os.PathLike[str], rgb: np.ndarray) -> Path:
@@ -201,29 +281,13 @@ def save_mp4(path: str | os.PathLike[str], frames: Iterable[np.ndarray], fps: fl
     return replace_file(path, write)
 
 
-def looked(path: np.ndarray) -> np.ndarray:
-    """The part (t, 2) of a path (T, 2) before the first NaN."""
-    ended = np.isnan(path).any(axis=1)
-    path = path[: int(ended.argmax())] if ended.any() else path
-    if len(path) == 0:
-        raise ValueError("a path needs at least one fixation")
-    return path
-
-
-def verdict(classes: Sequence[str], label: int, answer: int) -> tuple[bool, str]:
-    """Whether the answer is right, and the caption that says so."""
-    if answer == label:
-        return True, f"answer {classes[answer]}"
-    said = classes[answer] if 0 <= answer < len(classes) else "none"
-    return False, f"answer {said}   label {classes[label]}"
-
-
-def _check_lengths(images: np.ndarray, **others: np.ndarray | None) -> None:
-    if images.ndim != 4 or len(images) == 0:
-        raise ValueError(f"images must be (N, H, W, C) with N >= 1, got {images.shape}")
-    for name, values in others.items():
-        if values is not None and len(values) != len(images):
-            raise ValueError(f"{len(images)} images but {len(values)} {name}")
+def _checked_shape(traces: Sequence[Trace]) -> tuple[int, int, bool]:
+    """Height and width of the traces' images, and whether they move; at least one, all alike."""
+    shapes = {(*trace.frames.shape[1:], trace.moving) for trace in traces}
+    if len(shapes) != 1:
+        raise ValueError(f"traces must be of one shape and at least one, got {sorted(shapes)}")
+    ((height, width, _, moving),) = shapes
+    return height, width, moving
 
 
 def _checked(frames: Iterable[np.ndarray]) -> list[np.ndarray]:

@@ -20,19 +20,28 @@ from .gaze import Policy
 class Episodes:
     """What N episodes showed, in the order of the scenes asked for.
 
-    index, label, answer, length: int64 (N,); answer is -1 where none was given. success: bool
-    (N,). reward: float64 (N,), the sum. fixations: float32 (N, T, 2), those looked from, NaN
-    after an early end. box: float32 (N, 4), the target's, in pixels.
+    index, length: int64 (N,). labels: int64 (N, Q), the truth of each question. answers: int64
+    (N, A), in the order they were given, -1 for none: A is Q, or T where every step is an act.
+    success: bool (N,). reward: float64 (N,), the sum. fixations: float32 (N, T, 2), those looked
+    from, NaN after an early end. aim: float32 (N, 2), where the last action sent the eye. boxes:
+    float32 (N, T, 4), in pixels, the target's at each glimpse, NaN after an early end; last_box:
+    (N, 4), its place after the last action. reports: (N, ...) each, what the task told at the end,
+    by name. frames: uint8 (N, T + 1, H, W, C), what stood before the eye at each glimpse and after
+    the last action, where that was asked for.
     """
 
     index: NDArray[np.int64]
-    label: NDArray[np.int64]
-    answer: NDArray[np.int64]
+    labels: NDArray[np.int64]
+    answers: NDArray[np.int64]
     success: NDArray[np.bool_]
     reward: NDArray[np.float64]
     length: NDArray[np.int64]
     fixations: NDArray[np.float32]
-    box: NDArray[np.float32]
+    aim: NDArray[np.float32]
+    boxes: NDArray[np.float32]
+    last_box: NDArray[np.float32]
+    reports: dict[str, NDArray]
+    frames: NDArray[np.uint8] | None = None
 
     def __len__(self) -> int:
         return len(self.index)
@@ -44,6 +53,7 @@ def rollout(
     indices: Iterable[int] | None = None,
     first_fixation: ArrayLike | None = None,
     deterministic: bool = True,
+    keep_frames: bool = False,
 ) -> Episodes:
     """One episode for each scene of `indices`; without it, for every scene of the split.
 
@@ -53,13 +63,13 @@ def rollout(
     split does not have.
     """
     core = env.unwrapped
-    lanes, glimpses = int(env.num_envs), int(core.glimpses)
+    lanes = int(env.num_envs)
     if getattr(core, "paths", 1) != 1:
         raise ValueError("each lane needs its own scene: make the environment with paths=1")
     scenes = np.arange(core.split_length) if indices is None else np.array(list(indices), np.int64)
     if len(scenes) and not 0 <= scenes.min() <= scenes.max() < core.split_length:
         raise ValueError(f"scenes must be in 0..{core.split_length - 1}, got {scenes.tolist()}")
-    episodes = _empty(scenes, glimpses)
+    episodes = _empty(scenes, core, keep_frames)
     start = getattr(policy, "start", None)
 
     job = np.full(lanes, -1)  # which episode each lane plays; -1: none is left for it
@@ -83,21 +93,27 @@ def rollout(
             first = first_fixation if first is None else first
             if first is not None:
                 options["fixation"] = np.asarray(first, np.float32)
-            observation, info = env.reset(options=options)
+            observation, _ = env.reset(options=options)
             began = free[: len(fresh)]
-            episodes.label[fresh] = info["label"][began]
-            episodes.box[fresh] = info["box"][began]
+            episodes.labels[fresh] = core.labels[began]
         busy = np.flatnonzero(job >= 0)
-        episodes.fixations[job[busy], episodes.length[job[busy]]] = observation["fixation"][busy]
-        episodes.length[job[busy]] += 1
+        playing = job[busy]
+        now = playing, episodes.length[playing]
+        episodes.fixations[now] = observation["fixation"][busy]
+        episodes.boxes[now] = core.truth["box"][busy]
+        if episodes.frames is not None:
+            episodes.frames[now] = core.images[busy]
+        episodes.length[playing] += 1
         action, state = policy.predict(observation, state, ended, deterministic)
         observation, reward, terminated, truncated, info = env.step(action)
-        episodes.reward[job[busy]] += reward[busy]
+        episodes.reward[playing] += reward[busy]
+        spoke = busy[core.said["answer"][busy] >= 0]
+        said = (episodes.answers[job[spoke]] >= 0).sum(axis=1)  # answers before this one
+        episodes.answers[job[spoke], said] = core.said["answer"][spoke]
         ended = terminated | truncated
         done = busy[ended[busy]]
         if len(done):
-            episodes.success[job[done]] = info["is_success"][done]
-            episodes.answer[job[done]] = info["answer"][done]
+            _finish(episodes, job[done], done, core, info)
 
 
 def shown(
@@ -120,15 +136,47 @@ def shown(
         )
 
 
-def _empty(scenes: NDArray[np.int64], glimpses: int) -> Episodes:
-    count = len(scenes)
+def _finish(
+    episodes: Episodes, which: NDArray[np.int64], lanes: NDArray[np.int64], core: Any, info: Any
+) -> None:
+    """Take down how the episodes `which`, played in `lanes`, ended."""
+    episodes.success[which] = info["is_success"][lanes]
+    episodes.aim[which] = core.said["aim"][lanes]
+    episodes.last_box[which] = core.truth["box"][lanes]
+    if episodes.frames is not None:
+        # After an early end everything stays as it was.
+        for episode, lane in zip(which, lanes, strict=True):
+            episodes.frames[episode, episodes.length[episode] :] = core.images[lane]
+    for name, values in info.items():
+        if name.startswith("_") or name in _ALWAYS:
+            continue
+        if name not in episodes.reports:
+            shape = (len(episodes), *values.shape[1:])
+            episodes.reports[name] = np.zeros(shape, values.dtype)
+        episodes.reports[name][which] = values[lanes]
+
+
+_ALWAYS = ("label", "index", "box", "is_success", "answer")  # what info tells of any task
+
+
+def _empty(scenes: NDArray[np.int64], core: Any, keep_frames: bool) -> Episodes:
+    count, glimpses = len(scenes), int(core.glimpses)
+    questions = int(core.task.questions)
+    given = glimpses if core.task.judged == "act" else questions
+    frames = None
+    if keep_frames:
+        frames = np.zeros((count, glimpses + 1, *core.image_shape), np.uint8)
     return Episodes(
         index=scenes,
-        label=np.zeros(count, np.int64),
-        answer=np.full(count, -1, np.int64),
+        labels=np.zeros((count, questions), np.int64),
+        answers=np.full((count, given), -1, np.int64),
         success=np.zeros(count, bool),
         reward=np.zeros(count),
         length=np.zeros(count, np.int64),
         fixations=np.full((count, glimpses, 2), np.nan, np.float32),
-        box=np.zeros((count, 4), np.float32),
+        aim=np.zeros((count, 2), np.float32),
+        boxes=np.full((count, glimpses, 4), np.nan, np.float32),
+        last_box=np.zeros((count, 4), np.float32),
+        reports={},
+        frames=frames,
     )

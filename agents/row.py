@@ -21,7 +21,8 @@ SCANPATH_MEASURES = (
 class Row:
     """One policy's figures: intervals at 95%, shares in [0, 1]; `behind` is its error minus the
     first row's, scene by scene (None for the first row itself). `attention` says where the map
-    named `attention_map` lands; it is NaN, and the name empty, where there is none."""
+    named `attention_map` lands; it is NaN, and the name empty, where there is none. `reports` are
+    means of what the task itself measures, by name."""
 
     name: str
     error: stats.Interval
@@ -32,6 +33,7 @@ class Row:
     behind: stats.Interval | None = None
     attention: attention.Landing = field(default_factory=attention.nothing)
     attention_map: str = ""
+    reports: dict[str, stats.Interval] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """For metrics.json: intervals as [estimate, low, high], NaN as null."""
@@ -41,7 +43,7 @@ class Row:
     def from_dict(cls, stored: Any) -> Row:
         """What `as_dict` gave; KeyError, TypeError or ValueError where it is something else.
 
-        Rows from before attention was measured have none.
+        Rows from before attention or what tasks report was kept have none.
         """
         behind = stored["behind"]
         return cls(
@@ -54,6 +56,10 @@ class Row:
             behind=None if behind is None else stats.Interval(*map(number, behind)),
             attention=landing(stored.get("attention", attention.nothing())),
             attention_map=str(stored.get("attention_map", "")),
+            reports={
+                name: stats.Interval(*map(number, values))
+                for name, values in stored.get("reports", {}).items()
+            },
         )
 
 

@@ -32,6 +32,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ..envs.scenes import MovingScene
 from ..envs.sensor import fixation_to_pixel, pixel_to_fixation
 from .gaze import Gaze, Sight
 
@@ -251,9 +252,10 @@ def local_maxima(maps: Tensor, least: Tensor) -> Tensor:
 class Saliency(Gaze):
     """Looks where the image stands out most, then where it does next: the winner takes all.
 
-    Sees the whole image when an episode begins. What has been looked at, the first glimpse too,
-    is inhibited, until nothing is left; of equal places the first in reading order wins. Its state
-    is the maps (n, h, w), and which of their places are inhibited.
+    Sees the whole image: when an episode begins, and where scenes move before every look. What has
+    been looked at, the first glimpse too, is inhibited, until nothing is left; of equal places the
+    first in reading order wins. Its state is the maps (n, h, w), and which of their places are
+    inhibited.
     """
 
     reveal = ("image",)
@@ -262,20 +264,26 @@ class Saliency(Gaze):
         super().__init__(env, seed)
         step = map_step(self.height, self.width)
         self._x, self._y = np.arange(0, self.width, step), np.arange(0, self.height, step)
+        self._moving = isinstance(env.unwrapped.scene, MovingScene)
         self._radius = FOCUS * min(self.height, self.width)
 
     def look(
         self, sight: Sight, state: Any = None, episode_start: NDArray[np.bool_] | None = None
     ) -> tuple[NDArray[np.float32], Any]:
         image = np.asarray(sight["image"])
+        begun = episode_start is not None and np.any(episode_start)
         if state is None:
             maps = saliency_map(image)
             inhibited = np.zeros(maps.shape, np.bool_)
         else:
             maps, inhibited = state
-            if episode_start is not None and np.any(episode_start):
-                maps, inhibited = maps.copy(), inhibited.copy()
+            if self._moving:
+                maps = saliency_map(image)
+            elif begun:
+                maps = maps.copy()
                 maps[episode_start] = saliency_map(image[episode_start])
+            if begun:
+                inhibited = inhibited.copy()
                 inhibited[episode_start] = False
 
         here = self._focus(np.asarray(sight["fixation"]))

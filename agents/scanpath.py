@@ -1,6 +1,7 @@
 """What a set of fixation paths looks like in numbers: on the target or not, how far, how varied.
 
-Fixations are (N, T, 2) in [-1, 1], NaN after an early end; boxes (N, 4) in pixels, half-open.
+Fixations are (N, T, 2) in [-1, 1], NaN after an early end; boxes (N, 4) in pixels, half-open, or
+(N, T, 4) where the target moves: each fixation is held against the box of its own moment.
 """
 
 from __future__ import annotations
@@ -16,8 +17,10 @@ def pixels_of(fixations: NDArray[np.float32], height: int, width: int) -> NDArra
 
 
 def on_target(pixels: NDArray[np.float32], boxes: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Which fixations lie in the target's box: pixels (N, T, 2), boxes (N, 4) -> (N, T)."""
-    low, high = boxes[:, None, :2], boxes[:, None, 2:]
+    """Which fixations lie in the target's box: pixels (N, T, 2) -> (N, T)."""
+    if boxes.ndim == 2:
+        boxes = boxes[:, None]
+    low, high = boxes[..., :2], boxes[..., 2:]
     inside = (pixels >= low) & (pixels < high)  # (N, T, 2)
     return np.asarray(inside.all(axis=2))
 

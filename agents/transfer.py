@@ -30,10 +30,10 @@ OWN = "<!-- written by saccade transfer -->"  # the first line of every transfer
 _FILES = ("transfer.md", "transfer.csv", "transfer.png")
 
 HOW_TO_READ = """\
-*error*: percent, of one deterministic path a scene, on the checkpoint that was best on validation
-of the environment trained in (marked \\*); 95% interval: Student's t over seeds, and of one seed
-Wilson's over images. *-*: the network takes no images of that size. *multiply-adds*: of matrix
-products and convolutions, an image."""
+*error*: percent of episodes without success, of one deterministic path a scene, on the checkpoint
+that was best on validation of the environment trained in (marked \\*); 95% interval: Student's t
+over seeds, and of one seed Wilson's over images. *-*: the network takes no images of that size.
+*multiply-adds*: of matrix products and convolutions, an image."""
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,7 @@ from torch import Tensor, nn
 from saccade.agents.drawing import Looks, draw, look, together
 from saccade.agents.environments import make_env
 from saccade.agents.evaluate import load_policy
-from saccade.agents.pictures import GAP, save_png, verdict
+from saccade.agents.pictures import GAP, save_png
 from saccade.agents.rollout import rollout, shown
 from saccade.agents.runs import RunFolder
 from saccade.agents.soft.masks import MaskBranch
@@ -74,8 +74,9 @@ def main(folders: list[str]) -> None:
 
 def glimpses(seen: Looks) -> np.ndarray:
     """Paths, and beside each all that was seen along it: a column a glimpse, a row a scale."""
-    assert seen.fixations is not None
-    sensor, (count, times) = seen.sensor, seen.fixations.shape[:2]
+    assert seen.traces is not None
+    sensor, paths = seen.sensor, np.stack([trace.fixations for trace in seen.traces])
+    count, times = paths.shape[:2]
     margin = sensor.size // 2
     side = ZOOM * (seen.images.shape[1] + 2 * margin)
     pitch = max(side, sensor.scales * (TILE + APART)) + LINE + GAP
@@ -87,10 +88,10 @@ def glimpses(seen: Looks) -> np.ndarray:
     for text, left in zip(titles, (GAP, 2 * GAP + side), strict=True):
         pen.text((left, LINE), text, INK, font(13), anchor="lm")
     for n in range(count):
-        top, path = 2 * LINE + n * pitch, seen.fixations[n]
+        top, path = 2 * LINE + n * pitch, paths[n]
         how = {"zoom": ZOOM, "margin": margin, "all_outlines": True}
         page.paste(paint_path(seen.images[n], path, sensor.size, sensor.scales, **how), (GAP, top))
-        right, said = verdict(seen.classes, int(seen.labels[n]), int(seen.answers[n]))
+        right, said = seen.verdicts[n]
         write_caption(pen, (GAP, top + side + LINE // 2 + 2), said, right, side, 13)
         glimpsed = sensor(
             np.repeat(seen.images[n : n + 1], times, 0), path
@@ -186,7 +187,7 @@ def measure_hard(policy: Any, env: Any) -> None:
     height, width = env.unwrapped.images.shape[1:3]
     x = fixation_to_pixel(seen.fixations[..., 0], width)  # (n, T)
     y = fixation_to_pixel(seen.fixations[..., 1], height)
-    middle = (seen.box[:, None, :2] + seen.box[:, None, 2:] - 1) / 2  # (n, 1, 2)
+    middle = (seen.boxes[..., :2] + seen.boxes[..., 2:] - 1) / 2  # (n, T, 2)
     away = np.hypot(x - middle[..., 0], y - middle[..., 1]).mean(0)  # (T,)
     alone = np.linalg.norm(middle - [(width - 1) / 2, (height - 1) / 2], axis=-1).mean()
     shares = []

@@ -35,6 +35,15 @@ class Asking:
         self.label = np.zeros(lanes, np.int64)
         self.box = np.zeros((lanes, 4), np.float32)
 
+    @property
+    def labels(self) -> NDArray[np.int64]:
+        """The truth of every question, asked yet or not, int64 `(n, Q)`."""
+        asked = np.zeros_like(self.asked)
+        truths = [
+            self._task.truth(self._stage.labels, asked + q) for q in range(self._task.questions)
+        ]
+        return np.stack(truths, axis=1)
+
     def begin(self, lanes: NDArray[np.int64]) -> None:
         """A new scene stands in `lanes`: the first question is asked."""
         self.asked[lanes] = 0

@@ -167,6 +167,7 @@ class GlimpseVectorEnv(VectorEnv):
         self._begun = False  # whether reset() has been called
         self._every = np.ones(n, np.bool_)
         self._silent = np.full(n, -1)
+        self._said: dict[str, NDArray] = {}
         self.key = np.zeros(n, np.uint64)  # where a lane's draws come from, anew each episode
         self._seen = np.zeros(n, np.int64)  # glimpses seen, 1 to T
         self._ended = np.zeros(n, np.bool_)  # lanes that wait for a reset
@@ -179,8 +180,8 @@ class GlimpseVectorEnv(VectorEnv):
         self.answer_names = self.task.answer_names(self.classes)
         if render_mode is not None:
             fps = self.metadata["render_fps"]
-            said = self.answer_names if self.task.judged == "answer" else ()
-            self._viewer = Viewer(self.sensor, n, self.glimpses, said, fps)
+            how = (self.sensor, n, self.glimpses, self._stage.moving, fps)
+            self._viewer = Viewer(self.task, self.answer_names, *how)
 
     # ------------------------------------------------------------------ Gymnasium's interface
 
@@ -256,6 +257,16 @@ class GlimpseVectorEnv(VectorEnv):
     def truth(self) -> dict[str, NDArray]:
         """What `info` tells of every lane: `label`, `index` and `box`; views, not to be changed."""
         return {"label": self._asking.label, "index": self._index, "box": self._asking.box}
+
+    @property
+    def labels(self) -> NDArray[np.int64]:
+        """The right answer to each of the task's questions, int64 `(n, Q)`, in every lane."""
+        return self._asking.labels
+
+    @property
+    def said(self) -> dict[str, NDArray]:
+        """What the newest actions meant: `answer` `(n,)`, -1 for none, and `aim` `(n, 2)`."""
+        return self._said
 
     def action_masks(self) -> NDArray[np.bool_]:
         """Which actions are allowed now, bool `(n, actions)`; for discrete action spaces.
@@ -335,6 +346,7 @@ class GlimpseVectorEnv(VectorEnv):
         aim = self._eye.aim(self._action.fixation(batch))
         if self._action.answers_apart:
             aim = np.where(answered[:, None], self._eye.fixation, aim)
+        self._said = {"answer": answer, "aim": aim}
         if self._stage.moving:
             here = slice(None) if live is None else live.nonzero()[0]
             self._eye.refresh(here, self._stage.advance(here, answer))
@@ -368,8 +380,7 @@ class GlimpseVectorEnv(VectorEnv):
             self._eye.move(aim, None if looking == self.num_envs else looks)
             self._seen = self._seen + looks
         if self._viewer:
-            label = self._asking.label
-            self._viewer.follow(self._seen, self._eye.fixation, ends, answer, success, label)
+            self._viewer.follow(self._seen, self._eye.fixation, ends, self._said, last)
         self._asking.go_on(answered & ~ends)
         self._ended = ends
         return reward, ends, last
@@ -398,7 +409,7 @@ class GlimpseVectorEnv(VectorEnv):
                 fixation = (2 * uniform(lane_key, _FIRST_FIXATION, 2) - 1).astype(np.float32)
         self._eye.place(lanes, fixation)
         if self._viewer:
-            self._viewer.begin(lanes, self._eye.fixation)
+            self._viewer.begin(lanes, self._eye.fixation, self.labels)
 
     def observe(self, start: NDArray[np.bool_] | None = None) -> dict[str, NDArray]:
         """What every lane sees now, in fresh arrays, seen by the answerer too where there is one.

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import inspect
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_type_hints
 
 from .checks import choose, suggest
 
@@ -45,6 +45,13 @@ def check_options(options: Iterable[str], kinds: Iterable[type], owner: Callable
             names = " or ".join(kind.__name__ for kind in kinds)
             hint = suggest(name, [*fields, *own])
             raise TypeError(f"unexpected keyword argument {name!r} with {names}: {hint}")
+
+
+def options_of(kind: type) -> dict[str, inspect.Parameter]:
+    """A part's options with their types, those that it inherits among them."""
+    types = get_type_hints(kind)  # each class's in the words of its own module
+    parameters = inspect.signature(kind).parameters
+    return {name: p.replace(annotation=types[name]) for name, p in parameters.items()}
 
 
 def build(part: str | P, kind: type[P], options: Mapping[str, Any]) -> P:

@@ -89,6 +89,7 @@ def keywords(env_id: str) -> dict[str, inspect.Parameter]:
         gymnasium.error.NameNotFound: the id is not registered (or its kin for a wrong version).
     """
     from .core import GlimpseVectorEnv
+    from .parts import options_of
     from .scenes import SCENES
     from .tasks import TASKS
 
@@ -96,6 +97,5 @@ def keywords(env_id: str) -> dict[str, inspect.Parameter]:
     own = inspect.signature(GlimpseVectorEnv.__init__, eval_str=True).parameters.values()
     found = [p for p in own if p.kind is p.KEYWORD_ONLY]
     for part in (SCENES[defaults["scene"]], TASKS[defaults.get("task", "classify")]):
-        options = inspect.signature(part, eval_str=True).parameters.values()
-        found += [p.replace(kind=p.KEYWORD_ONLY) for p in options]
+        found += [p.replace(kind=p.KEYWORD_ONLY) for p in options_of(part).values()]
     return {p.name: p.replace(default=defaults.get(p.name, p.default)) for p in found}

@@ -39,6 +39,7 @@ PAGE: Colour = (247, 248, 250)
 INK: Colour = (52, 58, 70)
 OUTSIDE: Colour = (56, 62, 78)  # where there is no image: neither the page's tone nor black
 BOX: Colour = (255, 255, 255)
+AIM: Colour = (86, 220, 255)  # the last aim, from which nothing was seen
 CASING: Colour = (16, 18, 24)  # a dark edge under bright lines, for those that cross white strokes
 
 PANEL = 390  # pixels that the left panel's longer side aims at
@@ -48,6 +49,7 @@ LABEL = 17  # height of a patch's label
 EDGE = 3  # width of the border round an enlarged patch
 CAPTION = 34  # height of the caption line
 SUPERSAMPLING = 2
+TAIL = 4  # fixations shown over a scene that moves: older ones were of other frames
 
 
 @dataclass(frozen=True)
@@ -118,6 +120,9 @@ def draw(
     caption: str = "",
     box: Sequence[float] | np.ndarray | None = None,
     good: bool | None = None,
+    first: int = 1,
+    aim: np.ndarray | None = None,
+    said: Sequence[float] | np.ndarray | None = None,
 ) -> np.ndarray:
     """Draw one moment of an episode as a uint8 RGB frame (h, w, 3).
 
@@ -136,6 +141,9 @@ def draw(
         caption: one line; what does not fit is cut.
         box: (x0, y0, x1, y1) of the target in image pixels, half-open; dashed.
         good: colours the caption, with a tick (True) or a cross (False).
+        first: number of the path's first fixation.
+        aim: (2,) in [-1, 1], where the last action sent the eye; a cross.
+        said: the box that the agent said, as `box`; a line.
 
     Raises:
         ValueError: if a shape does not fit.
@@ -155,7 +163,8 @@ def draw(
         )
     place = layout(height, width, size, scales)
     frame = Image.new("RGB", place.frame, PAGE)
-    panel = paint_path(image, path, size, scales, zoom=place.zoom, margin=place.margin, box=box)
+    how: dict[str, Any] = {"zoom": place.zoom, "margin": place.margin, "box": box, "first": first}
+    panel = paint_path(image, path, size, scales, **how, aim=aim, said=said)
     frame.paste(panel, (PAD, PAD))
     pen = ImageDraw.Draw(frame)
     patches = glimpse.reshape(scales, channels, size, size).transpose(0, 2, 3, 1)
@@ -181,6 +190,9 @@ def paint_path(
     margin: int,
     box: Sequence[float] | np.ndarray | None = None,
     all_outlines: bool = False,
+    first: int = 1,
+    aim: np.ndarray | None = None,
+    said: Sequence[float] | np.ndarray | None = None,
 ) -> Image.Image:
     """The enlarged image with the path on it, and its patches' outlines, as a Pillow image.
 
@@ -225,8 +237,16 @@ def paint_path(
         ring = (255, 255, 255) if newest else CASING
         circle = (x - radius, y - radius, x + radius, y + radius)
         pen.ellipse(circle, fill=colours[t], outline=ring, width=line * (1 + newest))
-        letters = font(round(radius * (1.35 if t < 9 else 1.1)))
-        pen.text((x, y), str(t + 1), (255, 255, 255) if newest else CASING, letters, anchor="mm")
+        letters = font(round(radius * (1.35 if first + t < 10 else 1.1)))
+        ink = (255, 255, 255) if newest else CASING
+        pen.text((x, y), str(first + t), ink, letters, anchor="mm")
+    if said is not None:
+        x0, y0, x1, y1 = (round((float(edge) + margin) * step) for edge in said)
+        for colour, thick in ((CASING, 4 * line), (AIM, 2 * line)):
+            pen.rectangle((x0, y0, x1 - 1, y1 - 1), outline=colour, width=thick)
+    if aim is not None:
+        (x, y) = fixation_pixels(np.asarray(aim)[None], height, width)[0]
+        _cross(pen, (x + margin + 0.5) * step, (y + margin + 0.5) * step, dot * line, line)
     return panel.reduce(SUPERSAMPLING)
 
 
@@ -314,6 +334,15 @@ def _outline(
     edge = SUPERSAMPLING
     pen.rectangle((x0 - edge, y0 - edge, x1 + edge, y1 + edge), outline=CASING, width=edge)
     pen.rectangle((x0, y0, x1, y1), outline=colour, width=min(thick, extent * step // 2))
+
+
+def _cross(pen: ImageDraw.ImageDraw, x: float, y: float, arm: float, line: int) -> None:
+    """A cross over (x, y), dark round its edge."""
+    for colour, extra in ((CASING, line), (AIM, 0)):
+        reach = arm + extra
+        for turn in (-1, 1):
+            ends = [(x - reach, y - turn * reach), (x + reach, y + turn * reach)]
+            pen.line(ends, fill=colour, width=2 * line + 2 * extra)
 
 
 def _dashes(pen: ImageDraw.ImageDraw, box: Sequence[float], line: int) -> None:

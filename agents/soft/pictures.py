@@ -25,7 +25,8 @@ from ...envs.render import (
     font,
     write_caption,
 )
-from ..pictures import GAP, verdict
+from ...envs.words import APART
+from ..pictures import GAP, Verdict
 
 if TYPE_CHECKING:
     from PIL import Image, ImageDraw
@@ -150,9 +151,7 @@ def margin_for(outlines: NDArray[np.floating], height: int, width: int) -> int:
 
 def sheet(
     columns: Mapping[str, Sequence[Image.Image]],
-    labels: NDArray[np.integer],
-    answers: NDArray[np.integer],
-    classes: Sequence[str],
+    verdicts: Sequence[Verdict],
     below: Sequence[Image.Image] = (),
     note: str = "",
 ) -> NDArray[np.uint8]:
@@ -160,14 +159,14 @@ def sheet(
 
     Arguments:
         columns: N panels of one size, by the column's title.
-        labels, answers: int (N,), places in `classes`.
+        verdicts: how each scene ended.
         below: pictures under the strips.
         note: lines under all.
     """
     from PIL import Image, ImageDraw
 
     width, height = next(iter(columns.values()))[0].size
-    count = len(labels)
+    count = len(verdicts)
     blocks = min(count, max(1, 8 // (len(columns) + 1)))  # strips side by side
     strip = len(columns) * (width + GAP) + SAID
     rows = -(-count // blocks)
@@ -188,8 +187,8 @@ def sheet(
         for panels in columns.values():
             page.paste(panels[n], (left, top))
             left += width + GAP
-        right, said = verdict(classes, int(labels[n]), int(answers[n]))
-        for row, text in enumerate(said.split("   ")):  # the answer, and the label if it is wrong
+        right, said = verdicts[n]
+        for row, text in enumerate(said.split(APART)):  # the answer, and the label if it is wrong
             indent = row * (LETTERS + 4)
             middle = top + height // 2 + round((row - (not right) / 2) * (LINE + 2))
             good = None if row else right
@@ -203,20 +202,17 @@ def sheet(
 
 
 def side_by_side(
-    columns: Mapping[str, Sequence[Image.Image]],
-    labels: NDArray[np.integer],
-    answers: Mapping[str, NDArray[np.integer]],
-    classes: Sequence[str],
+    columns: Mapping[str, Sequence[Image.Image]], verdicts: Mapping[str, Sequence[Verdict]]
 ) -> NDArray[np.uint8]:
-    """Several agents on the same scenes, a row each: every panel over that agent's own answer."""
+    """Several agents on the same scenes, a row each: every panel over how it ended for that one."""
     from PIL import Image, ImageDraw
 
     width, height = next(iter(columns.values()))[0].size
     titles = {title: wrapped(title, width) for title in columns}
     header = _header(titles)
-    pitch = height + LINE + GAP
+    pitch, rows = height + LINE + GAP, len(next(iter(verdicts.values())))
     page = Image.new(
-        "RGB", (GAP + len(columns) * (width + GAP), header + len(labels) * pitch + GAP // 2), PAGE
+        "RGB", (GAP + len(columns) * (width + GAP), header + rows * pitch + GAP // 2), PAGE
     )
     pen = ImageDraw.Draw(page)
     for column, (title, panels) in enumerate(columns.items()):
@@ -225,7 +221,7 @@ def side_by_side(
         for n, panel in enumerate(panels):
             top = header + n * pitch
             page.paste(panel, (left, top))
-            right, said = verdict(classes, int(labels[n]), int(answers[title][n]))
+            right, said = verdicts[title][n]
             middle = top + height + LINE // 2 + 2
             write_caption(pen, (left, middle), said, right, width, LETTERS - 1)
     return np.array(page)

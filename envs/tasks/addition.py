@@ -20,6 +20,10 @@ class Addition(Classify):
 
     targets: ClassVar[int] = 2
 
+    @property
+    def goal(self) -> str:
+        return "the right sum"
+
     def answers(self, classes: int) -> int:
         return super().answers(2 * classes - 1)
 

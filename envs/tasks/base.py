@@ -5,7 +5,7 @@ from __future__ import annotations
 import abc
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -74,6 +74,11 @@ class Task(abc.ABC):
     world: ClassVar[tuple[str, ...]] = ()
 
     @property
+    def goal(self) -> str:
+        """What success is, in words."""
+        return "the right answer"
+
+    @property
     def needs_scores(self) -> bool:
         """Whether it asks for a score for each answer, which not every action mode carries."""
         return False
@@ -118,3 +123,12 @@ class Task(abc.ABC):
     def report(self, turn: Turn, memory: Mapping[str, NDArray]) -> dict[str, NDArray]:
         """What `info` tells beside `is_success` and `answer` of lanes that end, `(n, ...)` each."""
         return {}
+
+    def told(self, success: bool, report: Mapping[str, Any], steps: int) -> str:
+        """How an episode without answers ended, in a few words for pictures.
+
+        Args:
+            report: what `report` told of it.
+            steps: how many it had.
+        """
+        return "success" if success else "missed"

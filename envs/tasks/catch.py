@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +34,10 @@ class Catch(Task):
     def __post_init__(self) -> None:
         choose("reward", self.reward, ("success", "dense"))
 
+    @property
+    def goal(self) -> str:
+        return "the ball caught"
+
     def answers(self, classes: int) -> int:
         return 3
 
@@ -56,3 +61,6 @@ class Catch(Task):
             reward += np.where(np.isnan(gained), 0.0, gained)
             memory["away"][:] = now
         return caught, reward
+
+    def told(self, success: bool, report: Mapping[str, Any], steps: int) -> str:
+        return "caught" if success else "missed"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,7 @@ class Locate(Task):
 
     Success is an aim within `tolerance` of the target's width from the centre of its box. `info`
     tells `distance`, in pixels from that centre, and `overlap`, the intersection over union of the
-    target's box with the one said.
+    target's box with the one said; with `say_box` also `said_box`, `(x0, y0, x1, y1)` in pixels.
 
     Attributes:
         reward: of the last step. `"success"`: 1 or 0. `"distance"`: exp(-distance / width).
@@ -46,6 +46,10 @@ class Locate(Task):
         flag("say_box", self.say_box)
 
     @property
+    def goal(self) -> str:
+        return f"a last aim within {self.tolerance:g} of the target's width from its centre"
+
+    @property
     def measures(self) -> int:
         return 2 if self.say_box else 0
 
@@ -53,7 +57,8 @@ class Locate(Task):
         return 0
 
     def memory(self, lanes: int) -> dict[str, NDArray]:
-        return {"distance": np.zeros(lanes), "overlap": np.zeros(lanes)}
+        told = {"distance": np.zeros(lanes), "overlap": np.zeros(lanes)}
+        return told | {"said_box": np.zeros((lanes, 4))} if self.say_box else told
 
     def judge(
         self, turn: Turn, memory: dict[str, NDArray]
@@ -78,7 +83,13 @@ class Locate(Task):
         else:
             reward[ends] += np.exp(-away / width) if self.reward == "distance" else shared
         memory["distance"][ends], memory["overlap"][ends] = away, shared
+        if self.say_box:
+            memory["said_box"][ends] = said
         return success, reward
 
     def report(self, turn: Turn, memory: Mapping[str, NDArray]) -> dict[str, NDArray]:
         return {name: values.copy() for name, values in memory.items()}
+
+    def told(self, success: bool, report: Mapping[str, Any], steps: int) -> str:
+        away = f"distance {report['distance']:.1f} px"
+        return f"{away}   overlap {report['overlap']:.2f}" if self.say_box else away

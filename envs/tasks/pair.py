@@ -32,6 +32,10 @@ class Pair(Task):
     def __post_init__(self) -> None:
         number("glimpse_cost", self.glimpse_cost)
 
+    @property
+    def goal(self) -> str:
+        return "both answers right"
+
     def answers(self, classes: int) -> int:
         return classes
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +34,10 @@ class Track(Task):
         if not 0 < number("share", self.share) <= 1:
             raise ValueError(f"share={self.share!r}: a share above 0 and at most 1 is needed")
 
+    @property
+    def goal(self) -> str:
+        return f"on the target in at least {self.share:.0%} of steps"
+
     def answers(self, classes: int) -> int:
         return 0
 
@@ -50,3 +54,6 @@ class Track(Task):
 
     def report(self, turn: Turn, memory: Mapping[str, NDArray]) -> dict[str, NDArray]:
         return {"share": memory["share"].copy()}
+
+    def told(self, success: bool, report: Mapping[str, Any], steps: int) -> str:
+        return f"on target {round(report['share'] * steps)}/{steps}"

@@ -118,6 +118,37 @@ def test_path_maps_count_the_finest_patches():
     assert list(means.values()) == pytest.approx(list(reference))
 
 
+def test_where_the_target_moves_maps_are_as_seen_from_it():
+    rng = np.random.default_rng(1)
+    height, width, size = 9, 12, 4
+    fixations = rng.uniform(-1, 1, (4, 5, 2)).astype(np.float32)
+    low = rng.integers(0, (8, 5), (4, 5, 2))
+    boxes = np.concatenate([low, low + np.array([4, 3])], axis=2).astype(np.float32)
+    fixations[1, 3:] = boxes[1, 3:] = np.nan
+    around = 20
+    expected = []
+    for path, places in zip(fixations, boxes, strict=True):
+        grid = np.zeros((height + 2 * around, width + 2 * around))
+        x0, y0 = places[0, :2].astype(int)
+        for t in np.flatnonzero(np.isfinite(path[:, 0])):
+            seen = attention.path_maps(path[None, t : t + 1], height, width, size)[0]
+            x, y = places[t, :2].astype(int)
+            for row, column in np.argwhere(seen):
+                grid[row - y + y0 + around, column - x + x0 + around] += 1
+        expected.append(slow(grid, places[0] + around))
+    found = attention.of_paths(fixations, boxes, height=height, width=width, size=size)
+    np.testing.assert_allclose(list(found.values()), np.mean(expected, axis=0), rtol=1e-6)
+    # One that stays where it is: as if it could not move.
+    still = np.repeat(boxes[:, :1], 5, axis=1)
+    sizes = {"height": height, "width": width, "size": size}
+    assert attention.of_paths(fixations, still, **sizes) == attention.of_paths(
+        fixations, still[:, 0], **sizes
+    )
+    assert attention.priors(still, height, width) == attention.priors(still[:, 0], height, width)
+    moments = boxes[np.isfinite(boxes[..., 0])]
+    assert attention.priors(boxes, height, width) == attention.priors(moments, height, width)
+
+
 @pytest.mark.parametrize("bad", [-1.0, math.nan, math.inf])
 def test_what_is_no_map_is_refused(bad):
     boxes = np.array([[0, 0, 1, 1]])
@@ -186,7 +217,7 @@ def test_a_classifier_is_measured_by_its_map(env_id, mapped, monkeypatch):
         autoreset_mode="Disabled",
     )
     learner = classifier_of(Marked)(env)
-    boxes = rollout(learner, env).box
+    boxes = rollout(learner, env).boxes[:, 0]
     height, width, _ = env.unwrapped.image_shape
     (row,) = evaluate(learner, lambda split: env, "validation")
     found = Evaluation(

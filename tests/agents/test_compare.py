@@ -1,6 +1,7 @@
 """Runs side by side: what is one row, which numbers stand in it, what is written and refused."""
 
 import csv
+import dataclasses
 import json
 import re
 import shutil
@@ -95,6 +96,14 @@ def test_over_seeds_intervals_are_students():
     assert pooled.behind == pytest.approx(stats.student_t(np.add(errors, 0.1)))
     assert pooled.scanpath["on_target"] == pytest.approx(np.mean(errors))
     assert pool("ram", [row(0.0), row(0.3)]).error.low == 0  # no share is below it
+
+
+def test_what_a_task_reports_is_pooled_as_its_error_is():
+    told = [{"share": stats.Interval(value, 0, 1)} for value in (0.4, 0.6, 0.5)]
+    rows = [dataclasses.replace(row(0.2), reports=one) for one in told]
+    assert pool("ram", rows).reports["share"] == pytest.approx(stats.student_t([0.4, 0.6, 0.5]))
+    assert pool("ram", rows[:1]).reports == told[0]
+    assert pool("ram", [rows[0], row(0.2)]).reports == {}  # of a run evaluated before
 
 
 def test_one_seed_keeps_its_own_interval_and_a_measure_may_be_missing():

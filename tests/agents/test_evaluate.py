@@ -12,6 +12,7 @@ from saccade.agents import stats
 from saccade.agents.cli import main
 from saccade.agents.errors import UserError
 from saccade.agents.evaluate import Evaluation, evaluate, evaluate_run
+from saccade.agents.row import SCANPATH_MEASURES, Row
 from saccade.agents.runs import RunFolder
 
 PLACEMENTS = 2
@@ -108,8 +109,6 @@ def test_the_order_of_lanes_changes_nothing(rows):
 
 
 def words(low, high):
-    from saccade.agents.evaluate import Row
-
     interval = stats.Interval((low + high) / 2, low, high)
     learned = Row("learned", interval, interval, 4, 256, {})
     control = Row("fixed path", interval, interval, 4, 256, {}, behind=interval)
@@ -176,3 +175,81 @@ def test_a_run_with_a_file_missing_is_refused(run, capsys, missing):
     assert main(["evaluate", str(run)]) == 2
     err = capsys.readouterr().err
     assert missing in err and err.count("\n") == 1
+
+
+# ------------------------------------------------------------------ other tasks
+
+
+class Points(Oracle):
+    """Looks at the target's box at every step, in any task; acts at random, where it may."""
+
+    def __init__(self, answers, side):
+        self.answers, self.side = answers, side
+
+    def predict(self, observation, state=None, episode_start=None, deterministic=False):
+        box = observation["box"]
+        center = (box[:, :2] + box[:, 2:]) / 2 - 0.5
+        fixation = np.clip(center / (self.side - 1) * 2 - 1, -1, 1).astype(np.float32)
+        action = {"fixation": fixation}
+        if self.answers:
+            action["answer"] = box.sum(axis=1).astype(np.int64) % self.answers
+        return action, None
+
+
+def rows_of(env_id, **keywords):
+    def task(split):
+        return gymnasium.make_vec(
+            env_id, num_envs=60, split=split, action="dict", reveal=("box",),
+            autoreset_mode="Disabled", **keywords,
+        )  # fmt: skip
+
+    core = task("validation").unwrapped
+    return evaluate(Points(core.answers, core.image_shape[1]), task, "validation")
+
+
+def test_controls_do_not_take_the_answer_where_it_is_an_aim():
+    rows = rows_of("saccade/LocateDigits-v0", glimpses=3, canvas=40)
+    for row in rows:
+        assert row.error.estimate == 0
+        assert set(row.reports) == {"distance", "overlap"}
+        assert row.reports["distance"].estimate == pytest.approx(0, abs=1e-4)
+        assert row.reports["overlap"].estimate == pytest.approx(1, abs=1e-4)
+    assert rows[0].scanpath["on_target"] > rows[1].scanpath["on_target"]
+
+
+def test_a_target_that_moves_is_looked_at_where_it_is():
+    learned, random, centre, _ = rows_of("saccade/TrackDigits-v0", glimpses=6, canvas=60)
+    # The eye comes one frame late, which is less than half of a digit.
+    assert learned.reports["share"].estimate == pytest.approx(1) and learned.error.estimate == 0
+    assert learned.scanpath["on_target"] > 0.8 > random.reports["share"].estimate
+    assert learned.attention["energy"] > random.attention["energy"]
+    assert centre.behind.low > 0
+
+
+def test_acts_are_played_on_under_every_control():
+    rows = rows_of("saccade/Catch-v0")
+    assert [row.name for row in rows] == ["learned", "random", "centre", "fixed path"]
+    assert all(not row.reports and row.glimpses == 23 for row in rows)
+
+
+def test_the_page_says_what_success_is_and_what_the_task_reports():
+    interval = stats.Interval(0.2, 0.1, 0.3)
+    told = {"distance": stats.Interval(2.5, 2.25, 2.75), "mine": interval}
+    path = dict.fromkeys(SCANPATH_MEASURES, 1.0)
+    row = Row("learned", interval, interval, 4, 256, path, reports=told)
+    found = Evaluation("saccade/LocateDigits-v0", "test", 10, 10, "best", (row,), goal="an aim")
+    page = found.markdown()
+    assert "Success: an aim." in page
+    assert "2.50 (2.25 to 2.75)" in page and "*distance*: pixels" in page and " mine |" in page
+
+
+def test_rows_that_were_stored_before_tasks_reported_are_read():
+    interval = stats.Interval(0.2, 0.1, 0.3)
+    told = {"share": stats.Interval(0.5, float("nan"), 0.75)}
+    path = dict.fromkeys(SCANPATH_MEASURES, 1.0)
+    row = Row("learned", interval, interval, 4.0, 256.0, path, reports=told)
+    stored = json.loads(json.dumps(row.as_dict(), allow_nan=False))
+    assert Row.from_dict(stored).reports["share"][::2] == (0.5, 0.75)
+    del stored["reports"]
+    assert Row.from_dict(stored).reports == {}
+    assert Row.from_dict(stored).error == row.error

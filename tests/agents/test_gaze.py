@@ -53,7 +53,7 @@ def test_the_eye_follows_one_path_a_scene(mode):
     paths = gaze.random_paths(12, 4, seed=3)
     seen = rollout(gaze.FixedPath(Same(env), env, paths), env, SCENES)
     np.testing.assert_array_equal(seen.fixations, paths[SCENES])
-    assert (seen.answer == 3).all()
+    assert (seen.answers == 3).all()
 
 
 @pytest.mark.parametrize("mode", ["dict", "box"])
@@ -79,7 +79,7 @@ def test_cells_are_the_ones_that_hold_the_place(mode):
     seen = rollout(gaze.FixedPath(Small(env), env, path), env, SCENES)
     cells = np.array([[-0.8, 2 / 3], [0.8, -2 / 3], [0, 0]])
     np.testing.assert_allclose(seen.fixations[0, 1:], cells, atol=1e-6)
-    assert (seen.answer == 3).all() and (seen.length == 4).all()
+    assert (seen.answers == 3).all() and (seen.length == 4).all()
 
 
 def test_a_relative_eye_goes_as_far_as_it_reaches():
@@ -125,6 +125,107 @@ def test_what_cannot_be_followed_is_refused():
         gaze.FixedPath(Same(env), env, gaze.center_path(3))
 
 
+# ------------------------------------------------------------------ where looks are judged
+
+
+class Aims:
+    """Sends the eye to one corner, and when it is over to another; says 2 where it may."""
+
+    LOOK, LAST = (-0.9, -0.9), (0.9, -0.9)
+
+    def __init__(self, env, stop_at=2.0):
+        self.core = env.unwrapped
+        self.stop_at = stop_at
+
+    def predict(self, observation, state=None, episode_start=None, deterministic=False):
+        progress = observation["progress"][:, 0]
+        over = progress >= min(self.stop_at, 1)
+        fixation = np.where(over[:, None], self.LAST, self.LOOK).astype(np.float32)
+        mode, core = self.core.action_mode, self.core
+        cells = np.floor((fixation[:, ::-1] + 1) / 2 * 3).astype(np.int64)
+        answers = np.full((len(over), core.answers), -1, np.float32)
+        if mode == "dict":
+            said = {"answer": np.full(len(over), 2)} if core.answers else {}
+            stop = {"stop": over.astype(np.int64)} if core.stop else {}
+            return {"fixation": fixation, **said, **stop}, None
+        if mode == "discrete":
+            return cells[:, 0] * 3 + cells[:, 1], None
+        if mode == "grid":
+            parts = [cells, np.full((len(over), int(core.answers > 0)), 2)]
+            return np.concatenate([*parts, over[:, None]] if core.stop else parts, axis=1), None
+        answers[:, 2:3] = 1
+        parts = [fixation, answers]
+        return np.concatenate([*parts, 2 * over[:, None] - 1.0] if core.stop else parts, 1), None
+
+
+def task_env(env_id, mode, **keywords):
+    return gymnasium.make_vec(
+        env_id, num_envs=3, split="validation", action=mode, grid=(3, 3),
+        autoreset_mode="Disabled", **keywords,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("mode", ["dict", "box", "grid", "discrete", "fixation"])
+@pytest.mark.parametrize("stop", [False, True])
+def test_a_control_takes_the_looks_and_leaves_the_aim_that_answers(mode, stop):
+    stop = stop and mode != "discrete"  # there, to stop is to say: here
+    env = task_env("saccade/LocateDigits-v0", mode, glimpses=4, canvas=40, stop=stop)
+    policy = Aims(env, 0.75 if stop else 2.0)
+    seen = rollout(gaze.FixedPath(policy, env, gaze.center_path(4)), env, range(5))
+    looks = 3 if stop else 4
+    assert (seen.length == looks).all()
+    np.testing.assert_allclose(seen.fixations[:, :looks], 0, atol=1e-6)
+    away = 0.25 if mode in ("grid", "discrete") else 0.01  # cells' centres are at 2/3
+    assert (np.abs(seen.aim - Aims.LAST) < away).all()
+
+
+def test_a_move_that_answers_starts_from_where_the_control_put_the_eye():
+    env = task_env(
+        "saccade/LocateDigits-v0", "dict", glimpses=4, canvas=40, moves="relative", reach=0.5
+    )
+    seen = rollout(gaze.FixedPath(Aims(env), env, gaze.center_path(4)), env, range(3))
+    np.testing.assert_allclose(seen.aim, np.tile(np.multiply(Aims.LAST, 0.5), (3, 1)), atol=1e-6)
+
+
+def test_where_every_aim_is_judged_the_control_takes_all():
+    env = task_env("saccade/TrackDigits-v0", "dict", canvas=40, glimpses=4)
+    seen = rollout(gaze.FixedPath(Aims(env), env, gaze.center_path(4)), env, range(5))
+    np.testing.assert_array_equal(seen.aim, np.zeros((5, 2)))
+    assert not seen.fixations.any()
+
+
+@pytest.mark.parametrize("mode", ["dict", "box", "grid"])
+def test_acts_stay_the_policys(mode):
+    env = task_env("saccade/Catch-v0", mode)
+    seen = rollout(gaze.FixedPath(Aims(env), env, gaze.center_path(23)), env, range(5))
+    np.testing.assert_allclose(seen.fixations, 0, atol=1e-6)
+    assert (seen.answers == 2).all()
+
+
+def test_the_oracle_goes_where_the_target_is_now():
+    env = task_env(
+        "saccade/MovingDigits-v0", "dict", glimpses=10, reveal=("box",), speed=6, canvas=60
+    )
+    kind = gaze.gaze_class("oracle")
+    seen = rollout(gaze.Follow(Aims(env), env, kind(env)), env, range(9))
+    pixels = (seen.fixations + 1) / 2 * 59
+    before = seen.boxes[:, :-1]  # what it could know when it chose
+    assert ((pixels[:, 1:] >= before[..., :2]) & (pixels[:, 1:] < before[..., 2:])).all()
+    assert (seen.boxes[:, 0] != seen.boxes[:, -1]).any(axis=1).all()
+
+
+def test_saliency_sees_the_frame_of_the_moment():
+    env = task_env("saccade/Catch-v0", "dict", reveal=("image",))
+    look = gaze.gaze_class("saliency")(env)
+    observation, _ = env.reset(options={"index": np.arange(3)})
+    _, state = look.look(gaze.see(env, observation), None, np.ones(3, bool))
+    later, *_ = env.step(Aims(env).predict(observation)[0])
+    _, (maps, _) = look.look(gaze.see(env, later), state, np.zeros(3, bool))
+    fresh, _ = look.look(gaze.see(env, later))[1]
+    np.testing.assert_array_equal(maps, fresh)
+    assert (maps != state[0]).any()
+
+
 # ------------------------------------------------------------------ gazes
 
 
@@ -141,7 +242,7 @@ def path_of(name, env, scenes=SCENES):
 def test_every_gaze_drives_every_action_mode(name, mode):
     env = make(mode, reveal=("image", "box"))
     seen = rollout(gaze.Follow(Same(env), env, gaze.gaze_class(name)(env)), env, SCENES)
-    assert (seen.length == 4).all() and (seen.answer == 3).all()
+    assert (seen.length == 4).all() and (seen.answers == 3).all()
     assert np.abs(seen.fixations).max() <= 1
 
 
@@ -208,9 +309,10 @@ def test_the_oracle_looks_at_the_targets_centre_and_stays_on_it():
     )  # fmt: skip
     seen = rollout(gaze.Follow(Same(env), env, gaze.gaze_class("oracle")(env)), env, range(64))
     pixels = (seen.fixations[:, 1:] + 1) / 2 * 59
-    middle = (seen.box[:, :2] + seen.box[:, 2:]) / 2
+    box = seen.boxes[:, 0]
+    middle = (box[:, :2] + box[:, 2:]) / 2
     np.testing.assert_allclose(pixels[:, 0], middle, atol=1e-4)
-    inside = (pixels >= seen.box[:, None, :2]) & (pixels < seen.box[:, None, 2:])
+    inside = (pixels >= box[:, None, :2]) & (pixels < box[:, None, 2:])
     assert inside.all()
     assert len(np.unique(np.round(pixels[0], 3), axis=0)) == 9  # nine places, then anew
 

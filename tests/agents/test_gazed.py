@@ -68,7 +68,7 @@ def test_it_shows_what_a_policy_that_follows_the_gaze_sees(name):
     kind = gaze.gaze_class(name)
     followed = rollout(gaze.Follow(Brightness(), env, kind(env)), env, range(20))
     gazed = rollout(Brightness(), GazedVectorEnv(env, name), range(20))
-    for field in ("fixations", "answer", "reward"):
+    for field in ("fixations", "answers", "reward"):
         np.testing.assert_array_equal(getattr(gazed, field), getattr(followed, field))
 
 

@@ -45,7 +45,7 @@ class Stops(Looks):
 
 
 def same(first, second):
-    for name in vars(first):
+    for name in set(vars(first)) - {"reports", "frames"}:
         np.testing.assert_array_equal(getattr(first, name), getattr(second, name), err_msg=name)
 
 
@@ -64,8 +64,8 @@ def test_without_a_choice_every_scene_comes_once_in_order():
     count = env.unwrapped.split_length
     np.testing.assert_array_equal(seen.index, np.arange(count))
     images = count // 2
-    np.testing.assert_array_equal(seen.label[:images], seen.label[images:])
-    assert (seen.success == (seen.answer == seen.label)).all()
+    np.testing.assert_array_equal(seen.labels[:images], seen.labels[images:])
+    assert (seen.success == (seen.answers == seen.labels)[:, 0]).all()
     np.testing.assert_array_equal(seen.reward, seen.success)
 
 
@@ -81,7 +81,7 @@ def test_a_look_with_no_glimpse_left_is_no_answer():
             return np.zeros(len(observation["fixation"]), np.int64), None
 
     seen = rollout(Looker(), make(4, action="discrete"), range(6))
-    assert (seen.answer == -1).all() and not seen.success.any() and not seen.reward.any()
+    assert (seen.answers == -1).all() and not seen.success.any() and not seen.reward.any()
 
 
 def test_the_first_fixation_may_be_chosen():
@@ -93,8 +93,8 @@ def test_the_target_is_where_the_scene_put_it():
     env = make(6)
     seen = rollout(Looks(), env, range(6))
     _, info = env.reset(options={"index": np.arange(6)})
-    np.testing.assert_array_equal(seen.box, info["box"])
-    np.testing.assert_array_equal(seen.label, info["label"])
+    np.testing.assert_array_equal(seen.boxes, np.repeat(info["box"][:, None], 4, axis=1))
+    np.testing.assert_array_equal(seen.labels[:, 0], info["label"])
 
 
 @pytest.mark.parametrize("scenes", [[-1], [10**6]])
@@ -110,3 +110,81 @@ def test_no_scenes_make_no_episodes():
 def test_lanes_that_share_a_scene_are_refused():
     with pytest.raises(ValueError, match="paths=1"):
         rollout(Looks(), make(4, paths=2), range(4))
+
+
+# ------------------------------------------------------------------ other tasks
+
+TASKS = {
+    "saccade/PairDigits-v0": {"canvas": 60, "glimpses": 4},
+    "saccade/AdditionDigits-v0": {"canvas": 60, "glimpses": 3},
+    "saccade/LocateDigits-v0": {"canvas": 40, "glimpses": 3},
+    "saccade/MovingDigits-v0": {"canvas": 40, "glimpses": 4},
+    "saccade/TrackDigits-v0": {"canvas": 40, "glimpses": 5},
+    "saccade/Catch-v0": {},
+}
+
+
+class Wanders:
+    """Looks and answers by what it sees now, in any task."""
+
+    def __init__(self, answers):
+        self.answers = answers
+
+    def predict(self, observation, state=None, episode_start=None, deterministic=False):
+        turn = 37 * observation["glimpse"].mean(axis=(-3, -2, -1)) + observation["fixation"][..., 0]
+        action = {"fixation": np.stack([np.sin(turn), np.cos(turn)], axis=-1).astype(np.float32)}
+        if self.answers:
+            action["answer"] = (1000 * np.abs(turn)).astype(np.int64) % self.answers
+        return action, None
+
+
+def by_hand(env_id, scene, **keywords):
+    """What an episode of the single environment shows, put together step by step."""
+    env = gymnasium.make(env_id, split="validation", action="dict", **keywords)
+    core = env.unwrapped
+    observation, info = env.reset(options={"index": scene})
+    policy, ended, told = Wanders(core.answers), False, []
+    labels, boxes, fixations, frames = [info["label"]], [], [], []
+    while not ended:
+        boxes.append(info["box"])
+        fixations.append(observation["fixation"])
+        frames.append(core.images[0].copy())
+        action, _ = policy.predict(observation)
+        observation, _, ended, _, info = env.step(action)
+        told.append(action.get("answer", -1))
+        labels.append(info["label"])
+    questions, judged = core.task.questions, core.task.judged
+    due = [-(-(q + 1) * core.glimpses // questions) - 1 for q in range(questions)]
+    return {
+        "labels": np.array(labels)[due],
+        "answers": np.array(told)[due] if judged != "act" else np.array(told),
+        "success": info["is_success"],
+        "fixations": np.stack(fixations),
+        "aim": action["fixation"],
+        "boxes": np.stack(boxes),
+        "last_box": info["box"],
+        "frames": np.stack([*frames, core.images[0]]),
+    }, {n: v for n, v in info.items() if n not in ("label", "index", "box", "answer", "is_success")}
+
+
+@pytest.mark.parametrize("env_id", TASKS)
+def test_episodes_of_every_task_are_what_single_environments_show(env_id):
+    keywords = TASKS[env_id]
+    env = gymnasium.make_vec(
+        env_id, num_envs=3, split="validation", action="dict", autoreset_mode="Disabled", **keywords
+    )
+    scenes = [4, 0, 7, 2, 5]
+    seen = rollout(Wanders(env.unwrapped.answers), env, scenes, keep_frames=True)
+    for place, scene in enumerate(scenes):
+        expected, reports = by_hand(env_id, scene, **keywords)
+        for name, values in expected.items():
+            np.testing.assert_array_equal(getattr(seen, name)[place], values, err_msg=name)
+        assert set(seen.reports) == set(reports)
+        for name, values in reports.items():
+            np.testing.assert_array_equal(seen.reports[name][place], values, err_msg=name)
+
+
+def test_after_an_early_end_the_frames_stay_as_they_were():
+    seen = rollout(Stops(), make(8, stop=True), range(20), keep_frames=True)
+    assert (seen.frames == seen.frames[:, :1]).all()  # a scene that stands still
+    assert np.isnan(seen.boxes).any(axis=2).sum(axis=1).tolist() == (4 - seen.length).tolist()

@@ -80,3 +80,16 @@ def test_distinct_pixels_agree_with_painting(points, size, scales):
             painted[max(top, 0) : top + extent, max(left, 0) : left + extent] = True
     pixels = np.array([points], np.float32)
     assert scanpath.distinct_pixels(pixels, 21, 41, size, scales) == [painted.sum()]
+
+
+def test_a_target_that_moves_is_held_against_the_box_of_the_moment():
+    rng = np.random.default_rng(2)
+    low = rng.integers(0, 20, (7, 5, 2))
+    boxes = np.concatenate([low, low + 6], axis=2).astype(np.float32)
+    pixels = (low + rng.integers(-3, 9, (7, 5, 2))).astype(np.float32)
+    boxes[3, 4:] = pixels[3, 4:] = np.nan
+    found = scanpath.on_target(pixels, boxes)
+    for n in range(7):
+        for t in range(5):
+            (x, y), (x0, y0, x1, y1) = pixels[n, t], boxes[n, t]
+            assert found[n, t] == (x0 <= x < x1 and y0 <= y < y1)

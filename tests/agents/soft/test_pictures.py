@@ -25,8 +25,6 @@ from saccade.agents.soft.pictures import (
 )
 from saccade.envs.render import OUTSIDE, RIGHT, SCALE_COLOURS, WRONG, font
 
-CLASSES = [str(k) for k in range(10)]
-
 
 def black(height=48, width=48):
     return np.zeros((height, width, 1), np.uint8)
@@ -131,17 +129,17 @@ def test_a_margin_shows_frames_that_leave_the_image_but_not_those_far_away():
 
 @pytest.fixture
 def five():
-    labels = np.array([3, 1, 4, 1, 5])
-    answers = np.array([3, 7, 4, 1, 5])
+    """Panels of five scenes, and how each ended: the second badly."""
+    verdicts = [(n != 1, "answer 3" if n != 1 else "answer 7   label 1") for n in range(5)]
     images = np.random.default_rng(0).integers(0, 200, (5, 48, 48, 1), np.uint8)
     frame = Frame.of(images)
-    return [plain(image, frame) for image in images], labels, answers
+    return [plain(image, frame) for image in images], verdicts
 
 
 def test_a_sheet_has_a_strip_a_scene_with_its_answer(five):
-    panels, labels, answers = five
+    panels, verdicts = five
     width, height = panels[0].size
-    page = sheet({"input": panels, "again": panels}, labels, answers, CLASSES)
+    page = sheet({"input": panels, "again": panels}, verdicts)
     assert page.dtype == np.uint8 and page.shape[2] == 3
     assert page.shape[0] > 3 * height and page.shape[1] > 4 * width  # two strips side by side
     wrong = where(page, WRONG)  # the second scene's answer: in the first row, on the right
@@ -152,16 +150,16 @@ def test_a_sheet_has_a_strip_a_scene_with_its_answer(five):
         top = np.asarray(panel)[0].tobytes()
         counts = [line.count(top) for line in rows]
         assert max(counts) == 2
-    plainer = sheet({"input": panels}, labels, answers, CLASSES)
+    plainer = sheet({"input": panels}, verdicts)
     assert plainer.shape[0] < page.shape[0]
 
 
 def test_what_stands_below_a_sheet_is_all_there(five):
-    panels, labels, answers = five
-    bare = sheet({"input": panels}, labels, answers, CLASSES)
+    panels, verdicts = five
+    bare = sheet({"input": panels}, verdicts)
     width = sheet_width(1, panels[0].size[0], 5)
     chart = bars("stage 1", np.full((3, 8), 0.5), width)
-    page = sheet({"input": panels}, labels, answers, CLASSES, [key(), chart], "a note " * 40)
+    page = sheet({"input": panels}, verdicts, [key(), chart], "a note " * 40)
     assert page.shape[1] == bare.shape[1]
     assert page.shape[0] > bare.shape[0] + chart.height + key().height + 2 * LINE
     assert np.array_equal(page[: bare.shape[0]], bare)
@@ -169,9 +167,9 @@ def test_what_stands_below_a_sheet_is_all_there(five):
 
 
 def test_side_by_side_every_agent_has_its_own_answers(five):
-    panels, labels, answers = five
+    panels, verdicts = five
     columns = {"ram": panels, "an agent with a long name": panels}
-    page = side_by_side(columns, labels, {"ram": labels, [*columns][1]: answers}, CLASSES)
+    page = side_by_side(columns, {"ram": [(True, "answer 3")] * 5, [*columns][1]: verdicts})
     middle = page.shape[1] // 2
     assert has(page[:, :middle], RIGHT) and not has(page[:, :middle], WRONG)
     assert has(page[:, middle:], RIGHT) and has(page[:, middle:], WRONG)
