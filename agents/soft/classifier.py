@@ -48,6 +48,7 @@ class Classifier(GradientLearner):
         shift: images are moved by up to so many pixels along each axis in training.
         rotate: turned by up to so many degrees.
         zoom: enlarged or reduced by up to this share.
+        elastic: bent: knots 9 pixels apart move by a Gaussian of so many pixels along each axis.
         optimizer: "adam" (decoupled weight decay) or "sgd".
         learning_rate: its peak.
         schedule: of the learning rate over `total_timesteps`.
@@ -83,6 +84,7 @@ class Classifier(GradientLearner):
         shift: float = 0.0,
         rotate: float = 0.0,
         zoom: float = 0.0,
+        elastic: float = 0.0,
         optimizer: Literal["adam", "sgd"] = "adam",
         learning_rate: float = 2e-3,
         schedule: Literal["one-cycle", "cosine", "linear", "constant"] = "one-cycle",
@@ -109,7 +111,7 @@ class Classifier(GradientLearner):
             self.env = env
             self.sight = Sight.of(env)
             self.hyperparameters["num_envs"] = env.num_envs
-        self._augment = Augmentation(shift, rotate, zoom)
+        self._augment = Augmentation(shift, rotate, zoom, elastic)
         with torch.random.fork_rng(devices=()):  # the global generator is the user's
             torch.manual_seed(seed)
             self.network = self.architecture(

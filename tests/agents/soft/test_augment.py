@@ -1,9 +1,11 @@
-"""Augmentation: whole pixels, quarter turns, sizes, and the range of what is drawn."""
+"""Augmentation: whole pixels, quarter turns, sizes, bends, and the range of what is drawn."""
+
+import math
 
 import pytest
 import torch
 
-from saccade.agents.soft.augment import Augmentation, moved
+from saccade.agents.soft.augment import Augmentation, moved, smooth
 
 
 def image(height, width, channels=2):
@@ -68,3 +70,76 @@ def test_draws_stay_in_range_and_differ_between_images():
         assert 2.5 < moves.abs().max() <= 3.001
         assert abs(moves.mean()) < 0.5
     assert torch.corrcoef(torch.stack((right, down)))[0, 1].abs() < 0.25
+
+
+def cubic(distance):
+    """Keys's kernel with a = -0.75, as PyTorch's bicubic interpolation has it."""
+    a, x = -0.75, abs(distance)
+    if x <= 1:
+        return (a + 2) * x**3 - (a + 3) * x**2 + 1
+    return a * (x**3 - 5 * x**2 + 8 * x - 4) if x < 2 else 0.0
+
+
+def slow_field(knots, height, width):
+    """A field through knots (h, w), pixel by pixel; beyond the last knot it is repeated."""
+    field = torch.zeros(height, width)
+    for i in range(height):
+        for j in range(width):
+            y, x = (
+                at * (n - 1) / (side - 1)
+                for at, n, side in zip((i, j), knots.shape, (height, width), strict=True)
+            )
+            for row in range(math.floor(y) - 1, math.floor(y) + 3):
+                for column in range(math.floor(x) - 1, math.floor(x) + 3):
+                    knot = knots[
+                        min(max(row, 0), len(knots) - 1), min(max(column, 0), knots.shape[1] - 1)
+                    ]
+                    field[i, j] += cubic(y - row) * cubic(x - column) * knot
+    return field
+
+
+def test_a_smooth_field_is_bicubic_and_goes_through_its_knots():
+    knots = torch.randn(2, 2, 4, 3, generator=torch.Generator().manual_seed(0))
+    field = smooth(knots, (10, 13))
+    for image in range(2):
+        for axis in range(2):
+            slow = slow_field(knots[image, axis], 10, 13)
+            assert torch.allclose(field[image, axis], slow, atol=1e-5)
+    assert torch.allclose(field[..., ::3, ::6], knots, atol=1e-5)
+
+
+@pytest.mark.parametrize("shape", [(8, 8), (6, 9)])
+def test_a_bend_says_how_much_further_each_pixel_reads(shape):
+    before = image(*shape)
+    bend = torch.zeros(1, 2, *shape)
+    bend[:, 0, :3], bend[:, 1, 3:] = 1.0, -2.0  # above from the right, below from further up
+    after = moved(before, torch.zeros(1, 2), torch.zeros(1), torch.ones(1), bend)
+    assert torch.allclose(after[..., :3, :-1], before[..., :3, 1:], atol=1e-5)
+    assert torch.allclose(after[..., 3:, :], before[..., 1:-2, :], atol=1e-5)
+
+
+def test_elastic_is_the_bend_of_gaussian_knots_nine_pixels_apart():
+    before = image(28, 28).expand(5, -1, -1, -1)
+    torch.manual_seed(0)
+    after = Augmentation(elastic=1.5)(before)
+    torch.manual_seed(0)
+    torch.rand(4, 5)  # shift, angle and size, of which nothing is wanted here
+    bend = smooth(1.5 * torch.randn(5, 2, 4, 4), (28, 28))
+    still = torch.zeros(5, 2), torch.zeros(5), torch.ones(5)
+    assert torch.allclose(after, moved(before, *still, bend), atol=1e-6)
+    assert (after[0] - after[1]).abs().max() > 0.1
+
+
+def test_an_image_smaller_than_the_knots_are_apart_is_moved_as_a_whole():
+    before = image(4, 4)
+    assert Augmentation(elastic=1.0)(before).shape == before.shape
+
+
+def test_without_elastic_the_draws_are_those_of_before():
+    before = image(8, 8)
+    torch.manual_seed(0)
+    Augmentation(shift=1.0)(before)
+    state = torch.get_rng_state()
+    torch.manual_seed(0)
+    torch.rand(4, 1)
+    assert torch.equal(torch.get_rng_state(), state)

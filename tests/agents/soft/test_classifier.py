@@ -79,7 +79,9 @@ def test_it_learns_digits() -> None:
     assert after["eval/mean_reward"] == pytest.approx(1 - after["eval/error"])
 
 
-@pytest.mark.parametrize("augmentation", [{}, {"shift": 2.0, "rotate": 10.0, "zoom": 0.1}])
+@pytest.mark.parametrize(
+    "augmentation", [{}, {"shift": 2.0, "rotate": 10.0, "zoom": 0.1, "elastic": 1.0}]
+)
 def test_resuming_gives_the_same_bytes(tmp_path, augmentation) -> None:
     whole = SmallClassifier(make(), seed=3, **augmentation).learn(2_560)
 
