@@ -23,7 +23,7 @@ class Catch(Task):
     Attributes:
         reward: `"success"`: 1 at the last step for a ball caught, else 0, nothing on the way (Mnih
             et al. 2014). `"dense"`: beside that, each step is worth the columns by which it brings
-            the paddle's middle nearer to the ball's column, of all the canvas's.
+            the paddle's middle nearer to the ball's.
     """
 
     judged: ClassVar[Literal["answer", "act", "aim"]] = "act"
@@ -57,7 +57,7 @@ class Catch(Task):
         reward = caught.astype(np.float64)
         if self.reward == "dense":
             now = np.abs(away - (world["width"] - 1) / 2)
-            gained = (memory["away"] - now) / turn.frame[1]
+            gained = memory["away"] - now
             reward += np.where(np.isnan(gained), 0.0, gained)
             memory["away"][:] = now
         return caught, reward
