@@ -8,14 +8,18 @@ from typing import Any
 import gymnasium
 from gymnasium.envs.registration import load_env_creator
 
+from ..envs.fit import fitting_actions, may_stop
+from ..envs.parts import build
+from ..envs.scenes import SCENES, MovingScene
+from ..envs.tasks import TASKS, Task
 from .config import env_ids, env_parameters
 from .errors import UserError, did_you_mean
 from .schema import describe
 
 
 def table() -> str:
-    """One line an environment: id, data, scene, canvas, glimpses, sensor."""
-    rows = [("id", "data", "scene", "canvas", "glimpses", "sensor")]
+    """One line an environment: id, task, data, scene, canvas, glimpses, sensor."""
+    rows = [("id", "task", "data", "scene", "canvas", "glimpses", "sensor")]
     for env_id in env_ids():
         keywords = gymnasium.spec(env_id).kwargs
         how = f", {keywords['pieces']} pieces" if "pieces" in keywords else ""
@@ -23,6 +27,7 @@ def table() -> str:
         rows.append(
             (
                 env_id,
+                _task(keywords),
                 str(keywords.get("source", "-")),
                 f"{keywords.get('scene', '-')}{how}",
                 _canvas(keywords.get("canvas")),
@@ -39,7 +44,7 @@ def table() -> str:
 
 
 def page(env_id: str) -> str:
-    """An environment's docstring, and its keywords with their defaults and types."""
+    """What an environment asks and shows, how it is used, and its keywords, defaults and types."""
     known = env_ids()
     names = {name.split("/")[1]: name for name in known}
     env_id = names.get(env_id, env_id)
@@ -47,10 +52,44 @@ def page(env_id: str) -> str:
         raise UserError(f"{env_id}: no such environment{did_you_mean(env_id, known)}")
     entry = gymnasium.spec(env_id).entry_point
     creator = load_env_creator(entry) if isinstance(entry, str) else entry
-    lines = [f"# {env_id}", "", inspect.getdoc(creator) or "", "", "## Keywords", ""]
+    first, _, rest = (inspect.getdoc(creator) or "").partition("\n\n")
+    keywords = gymnasium.spec(env_id).kwargs
+    lines = [f"# {env_id}", "", first, ""]
+    task, scene = TASKS[_task(keywords)], SCENES[keywords["scene"]]
+    lines += [f"## Task: {task.__name__}", inspect.getdoc(task) or "", ""]
+    lines += [*_what_counts(build(_task(keywords), task, keywords), keywords["glimpses"]), ""]
+    lines += [f"## Scene: {scene.__name__}", inspect.getdoc(scene) or "", ""]
+    if issubclass(scene, MovingScene):
+        lines += [
+            "It moves: one moment passes in every step, before the agent looks again, and the last",
+            "observation shows the frame after the last move.",
+            "",
+        ]
+    lines += [rest, "", "## Keywords", ""]
     for name, parameter in env_parameters(env_id).items():
         lines.append(f"    {name} = {parameter.default!r}    {describe(parameter.type)}")
     return "\n".join(lines)
+
+
+def _task(keywords: dict[str, Any]) -> str:
+    return keywords.get("task", "classify")
+
+
+def _what_counts(task: Task, glimpses: int) -> list[str]:
+    """What a task judges, what success is, and which actions fit, a line each."""
+    if task.judged == "act":
+        judged = "the answer of every step, an act that the scene carries out"
+    elif task.judged == "aim":
+        judged = f"where {'every' if task.every_step else 'the last'} action sends the eye"
+    else:
+        due = " and ".join(map(str, task.due(glimpses)))
+        judged = f"the answer that is due at step {due} of {glimpses}"
+    stop = "earlier with stop=True" if may_stop(task) else "every step counts, there is no stop"
+    return [
+        f"- It judges {judged}; {stop}.",
+        f"- Success: {task.goal}.",
+        f"- Action modes: {', '.join(fitting_actions(task))}.",
+    ]
 
 
 def _canvas(canvas: Any) -> str:

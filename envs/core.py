@@ -40,7 +40,7 @@ _FIRST_FIXATION = 3  # the stream of draws that places glimpse 1
 
 
 class GlimpseVectorEnv(VectorEnv):
-    """Glimpse environments in a batch: the native vector environment behind every image id.
+    """Glimpse environments in a batch: the native vector environment behind every id.
 
     Made by `gym.make_vec(id, num_envs)`; see `GlimpseEnv` for actions, observations and rewards.
     Lane i of N equals a single environment made with `shard=(i, N)` and the same seed.
@@ -56,7 +56,7 @@ class GlimpseVectorEnv(VectorEnv):
         size, scales: the sensor's.
         action: `"box"`, `"dict"`, `"grid"`, `"discrete"` or `"fixation"`.
         grid: rows and columns of cells for `"grid"` and `"discrete"`.
-        stop: whether the agent may answer before the last glimpse.
+        stop: whether the agent may end an episode before the last glimpse.
         moves, reach: `"absolute"`, or `"relative"` with the longest move along an axis.
         memory: `"canvas"` adds all that was seen so far in place to the observation.
         min_glimpses: glimpses to be seen before `action_masks` allows an answer.

@@ -25,6 +25,11 @@ def fitting_actions(task: Task) -> tuple[str, ...]:
     )
 
 
+def may_stop(task: Task) -> bool:
+    """Whether an agent may end an episode early: not where every step counts."""
+    return task.judged != "act" and not task.every_step
+
+
 def check_fit(env: Any, shown: ImageSet, has_answerer: bool, stop: bool) -> None:
     """See that data, scene, task, action mode and answerer of a `GlimpseVectorEnv` go together.
 
@@ -69,7 +74,7 @@ def check_fit(env: Any, shown: ImageSet, has_answerer: bool, stop: bool) -> None
         raise ValueError(
             f"action={action!r}: {task} {why}; use one of {', '.join(map(repr, able))}"
         )
-    if stop and (task.judged == "act" or task.every_step):
+    if stop and not may_stop(task):
         raise ValueError(f"stop=True: every step of {name} counts, leave stop out")
     if has_answerer and (action != "fixation" or not env.answers):
         why = "belongs to action='fixation'" if env.answers else f"has nothing to say in {name}"

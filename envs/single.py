@@ -18,27 +18,41 @@ _OF_MANY = ("num_envs", "autoreset_mode", "single_action_space", "single_observa
 
 
 class GlimpseEnv(gym.Env):
-    """Look at an image through a glimpse sensor, step by step, and name what it shows.
+    """Look at a scene through a glimpse sensor, step by step, and do what its task asks.
 
     ## Description
-    Each episode hides one image of a data set behind a retina that sees a small patch at a time
-    (Mnih, Heess, Graves and Kavukcuoglu 2014). The agent moves the eye T - 1 times and then
-    answers. Where to look is the problem: no glimpse covers the scene.
+    Each episode hides one scene behind a retina that sees a small patch at a time (Mnih, Heess,
+    Graves and Kavukcuoglu 2014). The agent moves the eye, and its task judges one of three things:
+
+    - its *answers*, each when it is due: name the target, or several of them in turn;
+    - its *acts*: an answer at every step is a motor command, which the scene carries out;
+    - its *aims*: where the actions send the eye, at the last step or at every one; nothing is said.
+
+    Where to look is the problem: no glimpse covers the scene. A scene that moves goes on by one
+    moment a step, whatever the agent does: what it decides on has moved when it looks again.
 
     ## Action Space
-    `action=` chooses it; K is the number of classes, fixations are `(x, y)` in [-1, 1], x to the
-    right and y down. Equal scores are parted by lot.
+    `action=` chooses it; K is the number of answers that the task knows (the classes, where it
+    asks for a name), fixations are `(x, y)` in [-1, 1], x to the right and y down. Equal scores are
+    parted by lot.
 
     | `action` | space | meaning |
     |---|---|---|
-    | `"box"` | `Box(-1, 1, (2 + K,))` | next fixation, a score a class; the best answers |
+    | `"box"` | `Box(-1, 1, (2 + K,))` | next fixation, a score an answer; the best counts |
     | `"dict"` | `Dict(fixation=Box(-1, 1, (2,)), answer=Discrete(K))` | RAM's own |
     | `"grid"` | `MultiDiscrete([rows, columns, K])` | the fixation is a cell of `grid=(7, 7)` |
     | `"discrete"` | `Discrete(rows * columns + K)` | look at a cell, or answer and end |
     | `"fixation"` | `Box(-1, 1, (2,))` | the eye alone; `answerer=` answers |
 
+    Where aims are judged, K = 0 and the parts that answer are left out. Where acts are judged,
+    there is no `"discrete"`: it cannot look and act in one step. Where a task asks for m further
+    numbers in [-1, 1], they follow the scores (`box`), the fixation (`fixation`), or are
+    `measures=Box(-1, 1, (m,))` (`dict`). A mode that cannot say what a task asks for is refused.
+
     With `moves="relative"` the fixation is a move, times `reach`, from the present one. With
-    `stop=True` one slot is added: above 0 (`box`, `fixation`), 1 (`dict`, `grid`) answers now.
+    `stop=True` one slot is added: above 0 (`box`, `fixation`), 1 (`dict`, `grid`) answers now, or
+    makes this aim the last. `discrete` answers when it likes; where aims are judged, `stop` adds
+    one action to it, which takes the present fixation. Where every step counts there is no stop.
 
     ## Observation Space
     `Dict` of `glimpse`, float32 `(scales * C, size, size)` in [0, 1], finest scale first;
@@ -50,23 +64,30 @@ class GlimpseEnv(gym.Env):
     `context`, float32 `(C, context_size, context_size)` in [0, 1], the whole image box-averaged.
 
     ## Rewards
-    1 when a right answer ends the episode, else 0. `glimpse_cost` is taken off every step that
-    brings a new glimpse. `reward="dense"` (with scores) pays the gain in the truth's
-    log-probability at each step.
+    The task's. Unless its options say otherwise, an episode's rewards add up to 0 to 1, and naming
+    one target is worth 1 for a right last answer, else 0. `glimpse_cost`, where the task has it, is
+    taken off every step that brings a new glimpse. `reward="dense"`, where it has that, pays what
+    each step gains.
 
     ## Starting State
     Glimpse 1 comes with `reset`, from a fixation drawn uniformly (`first_fixation="center"`: from
-    the centre; `options={"fixation": (x, y)}`: from there). Training walks shuffled epochs without
-    replacement and draws fresh scenes; validation and test show the same scenes to everyone, in
-    order. `options={"index": i}` picks an image, `{"restart": True}` starts the walk again.
+    the centre; `options={"fixation": (x, y)}`: from there), and a moving scene stands at its first
+    moment. Training walks shuffled epochs without replacement and draws fresh scenes; validation
+    and test show the same scenes to everyone, in order. `options={"index": i}` picks an image,
+    `{"restart": True}` starts the walk again.
 
     ## Episode End
-    Step T terminates with the answer; its fixation is not used, and the last observation repeats
-    glimpse T. Earlier with `stop=True` or an answer in `"discrete"`; a look with no glimpse left
-    terminates with reward 0. There is no truncation.
+    Step T terminates, with the answer that is due then; of Q questions, number q is due at step
+    ceil(q T / Q). The eye does not move any more, though an aim that is judged counts: the last
+    observation repeats glimpse T, and of a moving scene it shows, from the same place, the frame
+    after the last move. Earlier with `stop=True`, or in `"discrete"` with an answer to the last
+    question: there an answer takes the place of a look, and a look with no glimpse left terminates
+    without an answer. There is no truncation.
 
     ## Information
-    `label`, `index`, `box` at every step; `is_success` and `answer` (-1: none) at the last.
+    `index` at every step, with `label` and `box`, the truth of the question that is open, on the
+    present frame; `is_success` and `answer` (the last one given, -1: none) at the last step, and
+    what the task tells beside them.
 
     ## Arguments
     As in `GlimpseVectorEnv`; `gym.spec(id).kwargs` lists an id's own values.

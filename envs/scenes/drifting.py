@@ -77,10 +77,10 @@ class DriftingScene(MovingScene):
         if self.pieces:
             rooms = (count, height - side + 1, width - side + 1)
             draws = integers(key, _CROP, rooms * self.pieces, 3 * self.pieces)
-            crops = [
-                crop_patches(images, *draws[:, 3 * piece : 3 * piece + 3].T, side, side)
-                for piece in range(self.pieces)
-            ]
+            crops = []
+            for piece in range(self.pieces):
+                which, cut_y, cut_x = draws[:, 3 * piece : 3 * piece + 3].T
+                crops.append(crop_patches(images, which, cut_y, cut_x, side, side))
             world["crops"] = np.stack(crops, axis=1)
         return world
 

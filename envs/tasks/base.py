@@ -97,6 +97,10 @@ class Task(abc.ABC):
         count = self.answers(len(classes))
         return classes if count == len(classes) else tuple(map(str, range(count)))
 
+    def due(self, glimpses: int) -> list[int]:
+        """After how many glimpses of so many an episode each question's answer is due."""
+        return [-(-(q + 1) * glimpses // self.questions) for q in range(self.questions)]
+
     def truth(self, labels: NDArray[np.int64], asked: NDArray[np.int64]) -> NDArray[np.int64]:
         """The right answer to question `asked`, `(n,)`, about targets of `labels` `(n, k)`."""
         return labels[:, 0]

@@ -64,6 +64,8 @@ def test_the_environments_are_listed_without_torch_or_data():
     assert done.returncode == 0, done.stderr
     (line,) = (line for line in done.stdout.splitlines() if "ClutteredMNIST100-v0" in line)
     assert all(word in line for word in ("mnist", "8 pieces", "100x100", "4 x 12x12"))
+    (line,) = (line for line in done.stdout.splitlines() if "TrackDigits-v0" in line)
+    assert all(word in line for word in (" track ", "drifting, 4 pieces", " 12 "))
     (line,) = (line for line in done.stdout.splitlines() if "DistortedMNIST-v0" in line)
     assert all(word in line for word in ("mnist", "distorted, rotation", "2 x 8x8"))
 
@@ -72,6 +74,32 @@ def test_an_environment_has_a_page(capsys):
     assert main(["envs", "TranslatedDigits-v0"]) == 0
     out = capsys.readouterr().out
     assert "## Action Space" in out and "scales = 3" in out
+
+
+PAGES = {
+    "Digits-v0": (
+        "Asks for the target's class",
+        "due at step 6 of 6; earlier",
+        "each image in the",
+    ),
+    "PairDigits-v0": ("`answers`", "due at step 4 and 8 of 8", "one to the left of the other"),
+    "AdditionMNIST-v0": ("sum of the two", "the right sum", "The first target is the left one"),
+    "LocateDigits-v0": ("`distance`", "the last action sends the eye", "0.25 of the target"),
+    "TrackDigits-v0": ("`share`", "every action sends the eye", "there is no stop", "80% of steps"),
+    "MovingMNIST-v0": ("bounce off the edges", "after the last move", "speed = 2.0"),
+    "Catch-v0": ("0 left, 1 stay, 2 right", "an act", "box, dict, grid, fixation.", "paddle = 2"),
+    "Video-v0": ("its last frame stays", "from_clips", "frames = 1"),
+}
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_says_what_its_task_asks_and_what_its_scene_shows(name, capsys):
+    assert main(["envs", name]) == 0
+    out = capsys.readouterr().out
+    assert all(words in out for words in PAGES[name])
+    assert ("It moves:" in out) == (name.startswith(("Track", "Moving", "Catch", "Video")))
+    assert out.index("## Task") < out.index("## Scene") < out.index("## Action Space")
+    assert max(map(len, out.splitlines())) <= 110
 
 
 def test_watch_draws_a_picture_and_a_film(run, capsys):

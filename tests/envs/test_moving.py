@@ -293,6 +293,25 @@ def test_catch_by_the_slow_game(canvas, paddle, action):
         assert info["is_success"] == bool(reward) and info["answer"] == act
 
 
+def test_the_way_to_the_ball_pays_in_columns():
+    env = gym.make(CATCH, action="dict", reward="dense")
+    rng = np.random.default_rng(0)
+    for seed in range(12):
+        env.reset(seed=seed)
+        game, over, before = game_of(env, 2), False, None
+        while not over:
+            act = int(rng.integers(3))
+            _, reward, over, _, info = env.step(
+                {"fixation": np.zeros(2, np.float32), "answer": act}
+            )
+            caught, _ = game.step(act)
+            away = abs(game.ball + 0.5 - (game.paddle + 1))  # between the middles
+            # What the first move gains is not counted: nothing was seen before it.
+            assert reward == pytest.approx(caught + (0 if before is None else before - away))
+            before = away
+        assert info["is_success"] == bool(caught)
+
+
 def play(policy, lanes: int = 3000) -> float:
     """The share of balls caught by a policy that knows ball, drift and paddle."""
     env = gym.make_vec(CATCH, num_envs=lanes, action="dict", split="train")

@@ -10,6 +10,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
+from saccade.envs.fit import may_stop
 from saccade.envs.registration import ENVIRONMENTS
 from support import action_keywords, ids_and_actions, task_of
 
@@ -17,17 +18,11 @@ LANES = 8
 LONG = pytest.param(100_000, marks=pytest.mark.slow)
 
 
-def stops(env_id: str) -> bool:
-    """Whether an agent may stop early there: not where every step counts."""
-    task = task_of(env_id)
-    return task.judged != "act" and not task.every_step
-
-
 def cases() -> list:
     found = []
     for param in ids_and_actions():
         env_id, action = param.values
-        for stop in (False, True)[: 1 + stops(env_id)]:
+        for stop in (False, True)[: 1 + may_stop(task_of(env_id))]:
             name = f"{param.id}{'-stop' * stop}"
             found.append(pytest.param(env_id, action, stop, marks=param.marks, id=name))
     return found
