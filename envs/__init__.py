@@ -7,6 +7,7 @@ from typing import Any
 _HOME = {
     "Dataset": ".datasets",
     "load_dataset": ".datasets",
+    "read_video": ".datasets",
     "GlimpseSensor": ".sensor",
     "GlimpseEnv": ".single",
     "GlimpseVectorEnv": ".core",
@@ -27,6 +28,7 @@ _HOME = {
     "MovingScene": ".scenes",
     "DriftingScene": ".scenes",
     "CatchScene": ".scenes",
+    "VideoScene": ".scenes",
 }
 
 __all__ = sorted(_HOME)

@@ -148,7 +148,7 @@ class GlimpseVectorEnv(VectorEnv):
         self._action = ACTIONS[action](self.answers, self.grid, self.stop, self.task.measures)
         self._memory = self.task.memory(n)
         self._answerer = answerer
-        check_fit(self, callable(answerer), stop)
+        check_fit(self, self._shown, callable(answerer), stop)
 
         self.single_observation_space = observation_space(
             self.sensor, self.image_shape, self.reveal, memory

@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .actions import ACTIONS
+from .datasets import ImageSet
+from .scenes import SCENES, MovingScene, Scene
 from .tasks import Task
 
 
@@ -23,18 +25,33 @@ def fitting_actions(task: Task) -> tuple[str, ...]:
     )
 
 
-def check_fit(env: Any, has_answerer: bool, stop: bool) -> None:
-    """See that task, scene, action mode and answerer of a `GlimpseVectorEnv` go together.
+def check_fit(env: Any, shown: ImageSet, has_answerer: bool, stop: bool) -> None:
+    """See that data, scene, task, action mode and answerer of a `GlimpseVectorEnv` go together.
 
     Raises:
         ValueError: they do not.
     """
     task, scene, action = env.task, env.scene, env.action_mode
     name = type(task).__name__
+    _check_shown(scene, shown, task)
     if task.targets > scene.targets:
         raise ValueError(
             f"{name} asks about {task.targets} targets, {type(scene).__name__} shows "
             f"{scene.targets}: use a scene that shows as many, like scene='pair'"
+        )
+    if not set(task.world) <= set(scene.tells):
+        tellers = [known for known, kind in SCENES.items() if set(task.world) <= set(kind.tells)]
+        raise ValueError(
+            f"{name} reads {', '.join(task.world)} of the scene's world, {type(scene).__name__} "
+            f"tells of {', '.join(scene.tells) or 'nothing'}: use a scene that does"
+            + (f", like scene={tellers[0]!r}" if tellers else "")
+        )
+    steps = scene.episode_steps(env.image_shape) if isinstance(scene, MovingScene) else None
+    if steps not in (None, env.glimpses):
+        raise ValueError(
+            f"glimpses={env.glimpses}: an episode of {type(scene).__name__} on a canvas of "
+            f"{env.image_shape[0]}x{env.image_shape[1]} pixels has {steps} steps, take "
+            f"glimpses={steps}"
         )
     if task.questions > env.glimpses:
         raise ValueError(
@@ -61,6 +78,21 @@ def check_fit(env: Any, has_answerer: bool, stop: bool) -> None:
         raise ValueError(
             "action='fixation' moves the eye alone: give an answerer, "
             "answerer(observation, episode_start) -> scores"
+        )
+
+
+def _check_shown(scene: Scene, shown: ImageSet, task: Task) -> None:
+    if scene.shows != shown.holds:
+        remedy = "use scene='video'"
+        if scene.shows == "clips":
+            remedy = "give source=Dataset.from_clips(clips, labels), or another scene"
+        raise ValueError(
+            f"{type(scene).__name__} shows {scene.shows}, the source holds {shown.holds}: {remedy}"
+        )
+    if task.judged == "aim" and shown.holds == "clips" and shown.boxes is None:
+        raise ValueError(
+            f"{type(task).__name__} asks where the target is, of which these clips tell nothing: "
+            "give Dataset.from_clips(clips, labels, boxes)"
         )
 
 

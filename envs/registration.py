@@ -49,6 +49,14 @@ ENVIRONMENTS: dict[str, dict[str, Any]] = {
     "saccade/MovingMNIST-v0": {"source": "mnist", **_MOVING},
     "saccade/TrackDigits-v0": {"source": "digits", **_TRACK},
     "saccade/TrackMNIST-v0": {"source": "mnist", **_TRACK},
+    # Clips to try it with; `source=Dataset.from_clips(...)` shows a user's own.
+    "saccade/Video-v0": {
+        "source": "digit-clips",
+        "scene": "video",
+        "glimpses": 6,
+        "size": 8,
+        "scales": 3,
+    },
     "saccade/Catch-v0": {
         "source": "games",
         "scene": "catch",

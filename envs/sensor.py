@@ -9,13 +9,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.lib.stride_tricks import as_strided
 from numpy.typing import ArrayLike, NDArray
 
 from .checks import at_least
 
 MAX_SCALES = 5  # the 16-pixel box sum of bytes is the largest that fits 16 bits
-_BLOCK = 16  # images summed at a time
+_BLOCK = 1 << 18  # bytes of patches that are summed together: what they need stays in the cache
 # What turns a box sum of bytes into a mean in [0, 1], by scale.
 _UNITS = tuple(np.float32(1 / (255 * 4**scale)) for scale in range(MAX_SCALES))
 
@@ -75,7 +74,7 @@ class GlimpseSensor:
         return self.size << scale
 
     def prepare(self, images: NDArray[np.uint8]) -> PreparedImages:
-        """Sum `images`, uint8 `(n, H, W, C)`, over every box once, so that looking is a copy."""
+        """Put a margin around `images`, uint8 `(n, H, W, C)`, so that they can be looked at."""
         prepared = self.allocate(*images.shape)
         prepared.update(slice(None), images)
         return prepared
@@ -112,9 +111,13 @@ class GlimpseSensor:
 
 
 class PreparedImages:
-    """Images summed over boxes at every scale, ready to be looked at.
+    """Images with the margin that patches need, ready to be looked at.
 
-    State: one padded array of box sums a scale, and a strided view of all its patches.
+    Boxes are summed at each look: sums of whole images, taken once, pay only from some twenty looks
+    at each.
+
+    State: the bytes of all images, a margin of zeros before each row and each image: what follows
+    one is the margin of the next.
     """
 
     def __init__(
@@ -124,67 +127,51 @@ class PreparedImages:
         self.shape = (lanes, height, width, channels)
         self._lanes = np.arange(lanes)
         self._half = np.array([(width - 1) / 2, (height - 1) / 2], np.float32)
-        self._sums: list[NDArray] = []
-        for scale in range(sensor.scales):
-            extent, box = sensor.extent(scale), 1 << scale
-            # The patch of pixel 0 starts extent // 2 before it; that of the last pixel ends
-            # extent - extent // 2 behind it. A sum stands at its box's first pixel.
-            padded = (height + extent - 1, width + extent - 1)
-            sums = np.zeros(
-                (lanes, channels, padded[0] - box + 1, padded[1] - box + 1),
-                np.uint8 if scale == 0 else np.uint16,
-            )
-            self._sums.append(sums)
-        self._patches = self._views()
+        # The patch of pixel 0 starts extent // 2 before it, that of the last pixel ends no further
+        # behind it.
+        self._margin = sensor.extent(sensor.scales - 1) // 2
+        tall, wide = height + self._margin, width + self._margin
+        last = self._margin * wide + self._margin  # behind the last image
+        self._bytes = np.zeros(lanes * channels * tall * wide + last, np.uint8)
+        self._set_views()
 
     def __getstate__(self) -> dict[str, Any]:
         # A copied or pickled view would be an array of its own, which no update reaches.
-        return {name: value for name, value in vars(self).items() if name != "_patches"}
+        views = ("_planes", "_patches")
+        return {name: value for name, value in vars(self).items() if name not in views}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
-        self._patches = self._views()
+        self._set_views()
 
-    def _views(self) -> list[NDArray]:
-        """The patches of every scale by lane and first pixel, `(n, H, W, C, size, size)`."""
-        size = self.sensor.size
-        views = []
-        for scale, sums in enumerate(self._sums):
-            lane, channel, row, column = sums.strides
-            strides = (lane, row, column, channel, row << scale, column << scale)
-            shape = (*self.shape, size, size)
-            views.append(as_strided(sums, shape, strides, writeable=False))
-        return views
+    def _set_views(self) -> None:
+        """The images alone, `(n, C, H, W)`, and the patches of every scale by lane and pixel.
+
+        Patches are `(n, H, W, C, extent)`: a row of pixels is one element, to be copied whole.
+        """
+        lanes, height, width, channels = self.shape
+        row = width + self._margin
+        plane = (height + self._margin) * row
+        lane, first = channels * plane, self._margin * (row + 1)
+        self._planes: NDArray[np.uint8] = np.ndarray(
+            (lanes, channels, height, width), np.uint8, self._bytes, first, (lane, plane, row, 1)
+        )
+        self._patches: list[NDArray[np.void]] = []
+        for scale in range(self.sensor.scales):
+            extent = self.sensor.extent(scale)
+            patches: NDArray[np.void] = np.ndarray(
+                (lanes, height, width, channels, extent),
+                f"V{extent}",
+                self._bytes,
+                first - (extent // 2) * (row + 1),
+                (lane, row, 1, plane, row),
+            )
+            patches.flags.writeable = False
+            self._patches.append(patches)
 
     def update(self, lanes: slice | NDArray[np.int64], images: NDArray[np.uint8]) -> None:
         """Put `images`, uint8 `(m, H, W, C)`, in the places of `lanes`."""
-        if isinstance(lanes, slice):
-            lanes = self._lanes[lanes]
-        for first in range(0, len(lanes), _BLOCK):  # small enough to stay in the cache
-            block = slice(first, first + _BLOCK)
-            self._update_block(lanes[block], np.moveaxis(images[block], 3, 1))
-
-    def _update_block(self, lanes: NDArray[np.int64], planes: NDArray[np.uint8]) -> None:
-        _, height, width, _ = self.shape
-        for scale, sums in enumerate(self._sums):
-            left = self.sensor.extent(scale) // 2
-            if scale == 0:  # the padding is zero already
-                sums[lanes, :, left : left + height, left : left + width] = planes
-                continue
-            reach = (1 << scale) - 1  # boxes that start this far before the image still meet it
-            total = np.zeros((*planes.shape[:2], height + 2 * reach, width + 2 * reach), np.uint16)
-            total[:, :, reach : reach + height, reach : reach + width] = planes
-            for step in (1 << power for power in range(scale)):  # 1, 2, 4: boxes by doubling
-                total = total[:, :, :-step] + total[:, :, step:]
-                total = total[:, :, :, :-step] + total[:, :, :, step:]
-            # A retina of size 1 has less margin than its boxes reach: drop what nobody can see.
-            first = max(left - reach, 0)
-            rows = slice(first, min(left + height, sums.shape[2]))
-            columns = slice(first, min(left + width, sums.shape[3]))
-            skip = first - (left - reach)
-            sums[lanes, :, rows, columns] = total[
-                :, :, skip : skip + rows.stop - first, skip : skip + columns.stop - first
-            ]
+        self._planes[lanes] = np.moveaxis(images, 3, 1)
 
     def look(self, fixations: NDArray[np.floating]) -> NDArray[np.float32]:
         """One glimpse of every image from fixations `(n, 2)` within [-1, 1].
@@ -201,5 +188,38 @@ class PreparedImages:
         lanes, _, _, channels = self.shape
         glimpse = np.empty((lanes, scales, channels, size, size), np.float32)
         for scale, patches in enumerate(self._patches):
-            np.multiply(patches[self._lanes, y, x], _UNITS[scale], out=glimpse[:, scale])
+            count = max(1, _BLOCK // (channels * self.sensor.extent(scale) ** 2))
+            for first in range(0, lanes, count):
+                block = slice(first, first + count)
+                seen = patches[self._lanes[block], y[block], x[block]]
+                sums = _box_sums(seen, size, scale).reshape(-1, channels, size, size)
+                np.multiply(sums, _UNITS[scale], out=glimpse[block, scale])
         return glimpse.reshape(lanes, scales * channels, size, size)
+
+
+def _box_sums(
+    patches: NDArray[np.void], size: int, scale: int
+) -> NDArray[np.uint8] | NDArray[np.uint16]:
+    """Sum boxes of `2**scale` pixels a side of patches `(n, C, extent)`, which are used up.
+
+    Returns:
+        `n * C * size**2` sums.
+    """
+    if scale == 0:
+        return patches.view(np.uint8)
+    # Two neighbours as one number: its upper and its lower half, in whichever order.
+    pairs = patches.view(np.uint16)
+    sums = pairs >> np.uint16(8)
+    pairs &= np.uint16(255)
+    sums += pairs
+    # Add the next row to every row, then the next but one, ...: half of it for nothing, but whole
+    # blocks at a time.
+    row, sums = size << (scale - 1), sums.reshape(-1)
+    for power in range(scale):
+        down = row << power
+        sums = sums[:-down] + sums[down:]
+    # Of each box's rows the first.
+    total = np.ndarray((patches.size >> scale, row), np.uint16, sums, 0, ((row << scale) * 2, 2))
+    for _ in range(scale - 1):
+        total = total[:, ::2] + total[:, 1::2]
+    return total

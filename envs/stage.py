@@ -20,7 +20,7 @@ class Stage:
 
     Args:
         scene: what draws.
-        shown: the images of the split that is shown.
+        shown: the images of the split that is shown, or its clips, whose boxes join the world.
         frame_shape: `(H, W, C)` of the scene's frames.
         lanes: number of lanes, n.
         steps: moments that a moving scene goes on for, an episode.
@@ -51,6 +51,8 @@ class Stage:
         if self.moving:
             scene = cast(MovingScene, self._scene)
             world = scene.start(images, image, key, self._steps)
+            if self._shown.boxes is not None:
+                world["boxes"] = self._shown.boxes[image]
             frames, boxes = scene.frame(images, world)
             if not self.world:
                 n = len(self.frames)

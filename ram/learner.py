@@ -53,6 +53,7 @@ class RAM(GradientLearner):
         glimpse_features: features of both together.
         hidden: size of the core.
         location_hidden: size of a rectified layer before the location; 0 for none, the paper's.
+        gain: what glimpses are multiplied with before the network, for scenes that are mostly dark.
         std: standard deviation of drawn fixations, at first.
         std_final: at the end of training, reached linearly; None: it stays.
         answer_every_step: cross-entropy on the answers after every glimpse, not only where an
@@ -99,6 +100,7 @@ class RAM(GradientLearner):
         glimpse_features: int = 256,
         hidden: int = 256,
         location_hidden: int = 0,
+        gain: float = 1.0,
         std: float = 0.15,
         std_final: float | None = None,
         answer_every_step: bool = True,
@@ -141,7 +143,7 @@ class RAM(GradientLearner):
     def _build(self) -> RAMNetwork:
         """The network of this task, with weights as the global generator draws them."""
         h = self.hyperparameters
-        sizes = ("core", "what", "where", "glimpse_features", "hidden", "location_hidden")
+        sizes = ("core", "what", "where", "glimpse_features", "hidden", "location_hidden", "gain")
         pixels = math.prod(self.task.glimpse_shape)
         chosen = {name: h[name] for name in sizes}
         return RAMNetwork(pixels, self.task.answers, halting=self.task.stop, **chosen)

@@ -157,6 +157,7 @@ class RAMNetwork(nn.Module):
     Args:
         pixels: values in a glimpse (scales * channels * size * size).
         classes: number of answers.
+        gain: what glimpses are multiplied with, so that scenes that are mostly dark weigh as much.
         halting: whether there is a unit that says when to stop.
 
     Attributes:
@@ -176,9 +177,11 @@ class RAMNetwork(nn.Module):
         glimpse_features: int = 256,
         hidden: int = 256,
         location_hidden: int = 0,
+        gain: float = 1.0,
         halting: bool = False,
     ) -> None:
         super().__init__()
+        self.gain = gain
         self.glimpse = GlimpseNetwork(pixels, what, where, glimpse_features)
         self.core: RectifiedCore | LSTMCore
         if core == "rnn":
@@ -208,4 +211,7 @@ class RAMNetwork(nn.Module):
 
     def see(self, glimpse: Tensor, fixation: Tensor, state: State) -> State:
         """One glimpse (B, scales * C, size, size) at a fixation (B, 2): the core's next state."""
-        return self.core(self.glimpse(glimpse.flatten(1), fixation), state)
+        pixels = glimpse.flatten(1)  # (B, pixels)
+        if self.gain != 1:
+            pixels = self.gain * pixels
+        return self.core(self.glimpse(pixels, fixation), state)

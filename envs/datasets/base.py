@@ -1,4 +1,4 @@
-"""Labelled images in memory, parted into splits: what every scene is drawn from.
+"""Labelled images, or clips of them, in memory, parted into splits: what every scene is drawn from.
 
 It checks what it is given, once, and says in one line what is wrong. It reads no files.
 """
@@ -7,9 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
+
+from .clips import as_boxes, stack_boxes, stack_clips
+from .errors import DatasetError
 
 SPLITS = ("train", "validation", "test")
 
@@ -17,19 +20,14 @@ SPLITS = ("train", "validation", "test")
 _MOST_CLASSES = 65_536
 
 
-class DatasetError(ValueError):
-    """Images, labels or files that cannot be used; the message is one line and says what to do."""
-
-    def __init__(self, message: str) -> None:
-        super().__init__(" ".join(message.split()))
-
-
 @dataclass(frozen=True, eq=False)
 class ImageSet:
-    """The images of one split.
+    """The images of one split, or its clips.
 
-    images: uint8 (N, H, W, C), C-contiguous, C 1 or 3, read-only.
+    images: uint8 (N, H, W, C), C-contiguous, C 1 or 3, read-only; of clips (N, L, H, W, C).
     labels: int64 (N,), read-only, from 0 up.
+    boxes: of clips, where the target is in every frame: float32 (N, L, 4), read-only,
+        (x0, y0, x1, y1) in pixels, half-open, within the frame; None where nobody knows.
 
     Gray images may come as (N, H, W), floats in [0, 1] are scaled to bytes, labels may be any
     whole-number type. Raises DatasetError for anything else.
@@ -37,18 +35,29 @@ class ImageSet:
 
     images: np.ndarray
     labels: np.ndarray
+    boxes: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         images = _own(_as_array(self.images, "images"), _as_bytes)
         labels = _own(_as_array(self.labels, "labels"), _as_classes)
         if len(images) != len(labels):
+            what = "clips" if images.ndim == 5 else "images"
             raise DatasetError(
-                f"images and labels disagree: {len(images)} images, {len(labels)} labels"
+                f"{what} and labels disagree: {len(images)} {what}, {len(labels)} labels"
             )
         if len(images) == 0:
             raise DatasetError("the set is empty: 0 images")
         object.__setattr__(self, "images", _read_only(images))
         object.__setattr__(self, "labels", _read_only(labels))
+        if self.boxes is not None:
+            given = _as_array(self.boxes, "boxes")
+            boxes = _own(given, lambda values: as_boxes(values, images.shape))
+            object.__setattr__(self, "boxes", _read_only(boxes))
+
+    @property
+    def holds(self) -> Literal["images", "clips"]:
+        """What is shown of each place: one image, or a clip of several frames."""
+        return "clips" if self.images.ndim == 5 else "images"
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -57,10 +66,12 @@ class ImageSet:
         return self  # it does not change
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return ImageSet, (self.images, self.labels)  # read-only again where it is unpickled
+        # Read-only again where it is unpickled.
+        return ImageSet, (self.images, self.labels, self.boxes)
 
     def __repr__(self) -> str:
-        return f"ImageSet({len(self)} images of {'x'.join(map(str, self.images.shape[1:]))})"
+        size = "x".join(map(str, self.images.shape[1:]))
+        return f"ImageSet({len(self)} {self.holds} of {size})"
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,8 +115,8 @@ class Dataset:
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """(H, W, C) of every image."""
-        height, width, channels = next(iter(self.splits.values())).images.shape[1:]
+        """(H, W, C) of every image, or of every frame of a clip."""
+        height, width, channels = next(iter(self.splits.values())).images.shape[-3:]
         return height, width, channels
 
     def split(self, name: str) -> ImageSet:
@@ -143,6 +154,48 @@ class Dataset:
         seed: which images go where; the same on every machine and with every version of NumPy.
         Images keep their order within a split.
         """
+        return cls._parted(_image_set(name, images, labels), name, classes, validation, test, seed)
+
+    @classmethod
+    def from_clips(
+        cls,
+        clips: Any,
+        labels: Any,
+        boxes: Any = None,
+        *,
+        name: str = "clips",
+        classes: Sequence[str] | None = None,
+        validation: float = 0.1,
+        test: float = 0.2,
+        seed: int = 0,
+    ) -> Dataset:
+        """Part one pile of clips into train, validation and test, for `scene="video"`.
+
+        clips: (N, L, H, W), (N, L, H, W, 1) or (N, L, H, W, 3), uint8 or floats in [0, 1]; or a
+            list of N clips that may differ in length, (L, H, W) and so on, of which a shorter one
+            holds its last frame to the length of the longest.
+        labels: whole numbers (N,) from 0 up.
+        boxes: where the target is in every frame, (N, L, 4) or a list of (L, 4): (x0, y0, x1, y1)
+            in pixels, half-open, within the frame. Tasks that ask where it is need them.
+        The others as for `from_arrays`.
+        """
+        try:
+            images, known = stack_clips(clips), None if boxes is None else stack_boxes(boxes, clips)
+        except DatasetError as error:
+            raise DatasetError(f"{name}: {error}") from None
+        whole = _image_set(name, images, labels, known)
+        return cls._parted(whole, name, classes, validation, test, seed)
+
+    @classmethod
+    def _parted(
+        cls,
+        whole: ImageSet,
+        name: str,
+        classes: Sequence[str] | None,
+        validation: float,
+        test: float,
+        seed: int,
+    ) -> Dataset:
         for share_name, share in (("validation", validation), ("test", test)):
             if not 0 <= share < 1:
                 raise DatasetError(f"{name}: {share_name}={share} is no share; give 0 <= x < 1")
@@ -150,7 +203,6 @@ class Dataset:
             raise DatasetError(
                 f"{name}: validation={validation} and test={test} leave nothing to train on"
             )
-        whole = _image_set(images, labels, name)
         order = _shuffled_by_class(whole.labels, seed)
         in_test = _even_share(len(order), test)
         rest = order[~in_test]
@@ -171,32 +223,34 @@ class Dataset:
                     f"or other shares (validation={validation}, test={test})"
                 )
             members = np.sort(members)
-            parts[split] = ImageSet(whole.images[members], whole.labels[members])
+            boxes = None if whole.boxes is None else whole.boxes[members]
+            parts[split] = ImageSet(whole.images[members], whole.labels[members], boxes)
         return cls(name, _class_names(classes, [whole], name), parts)
 
     @classmethod
     def from_splits(
         cls,
-        splits: Mapping[str, tuple[Any, Any] | ImageSet],
+        splits: Mapping[str, tuple[Any, ...] | ImageSet],
         *,
         name: str = "arrays",
         classes: Sequence[str] | None = None,
     ) -> Dataset:
         """Put together splits that are parted already: {"train": (images, labels), ...}.
 
-        Arrays and `classes` are as for `from_arrays`; the splits' images share one size.
+        Arrays and `classes` are as for `from_arrays`; the splits' images share one size. Of clips
+        (N, L, H, W, C), which share a length, a part may be (clips, labels, boxes).
         """
         parts = {
-            split: part if isinstance(part, ImageSet) else _image_set(*part, f"{name}, {split}")
+            split: part if isinstance(part, ImageSet) else _image_set(f"{name}, {split}", *part)
             for split, part in splits.items()
         }
         return cls(name, _class_names(classes, list(parts.values()), name), parts)
 
 
-def _image_set(images: Any, labels: Any, where: str) -> ImageSet:
+def _image_set(where: str, images: Any, labels: Any, boxes: Any = None) -> ImageSet:
     """An ImageSet whose errors say where the arrays came from."""
     try:
-        return ImageSet(images, labels)
+        return ImageSet(images, labels, boxes)
     except DatasetError as error:
         raise DatasetError(f"{where}: {error}") from None
 
@@ -209,12 +263,12 @@ def _as_array(values: Any, what: str) -> np.ndarray:
 
 
 def _as_bytes(images: np.ndarray) -> np.ndarray:
-    """Images of any accepted kind as uint8 (N, H, W, C)."""
+    """Images of any accepted kind as uint8 (N, H, W, C), clips as (N, L, H, W, C)."""
     if images.size == 0:
         raise DatasetError(f"the set is empty: images of shape {images.shape}")
     if images.ndim == 3:
         images = images[..., None]
-    if images.ndim != 4 or images.shape[-1] not in (1, 3):
+    if images.ndim not in (4, 5) or images.shape[-1] not in (1, 3):
         raise DatasetError(
             f"images have shape {images.shape}, not (N, H, W), (N, H, W, 1) or (N, H, W, 3)"
             f"{_shape_remedy(images)}"

@@ -13,6 +13,7 @@ from .drifting import DriftingScene
 from .pair import PairScene
 from .plain import PlainScene
 from .translated import TranslatedScene
+from .video import VideoScene
 
 SCENES: dict[str, type[Scene]] = {
     "plain": PlainScene,
@@ -22,6 +23,7 @@ SCENES: dict[str, type[Scene]] = {
     "pair": PairScene,
     "drifting": DriftingScene,
     "catch": CatchScene,
+    "video": VideoScene,
 }
 
 __all__ = [
@@ -36,4 +38,5 @@ __all__ = [
     "Scene",
     "SceneError",
     "TranslatedScene",
+    "VideoScene",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import abc
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
@@ -24,9 +24,13 @@ class Scene(abc.ABC):
     Attributes:
         canvas: side of a square frame, or `(height, width)`, in pixels; None is the image's own.
         targets: how many images a frame shows that may be asked about, k (of the class).
+        shows: what it is drawn from, still images or clips (of the class).
+        tells: what of a moving scene's world a task may read (of the class).
     """
 
     targets: ClassVar[int] = 1
+    shows: ClassVar[Literal["images", "clips"]] = "images"
+    tells: ClassVar[tuple[str, ...]] = ()
 
     canvas: int | tuple[int, int] | None = None
 
@@ -56,7 +60,7 @@ class Scene(abc.ABC):
         """Draw one frame a key; a pure function of its arguments, row by row.
 
         Args:
-            images: the split's images, uint8 `(N, h, w, C)`.
+            images: the split's images, uint8 `(N, h, w, C)`, or its clips, `(N, L, h, w, C)`.
             index: the target of each frame, int64 `(n,)`.
             key: where each frame's random draws come from, uint64 `(n,)` (see `envs.draws`).
 
@@ -82,6 +86,10 @@ class MovingScene(Scene):
     What it remembers of its lanes (places, velocities, a paddle) is in arrays over the lanes, the
     world, which the environment keeps for it.
     """
+
+    def episode_steps(self, frame_shape: tuple[int, int, int]) -> int | None:
+        """How many steps its episode has on frames `(H, W, C)`; None: as many as are asked for."""
+        return None
 
     @abc.abstractmethod
     def start(
@@ -128,11 +136,13 @@ def add_patches(
     left: NDArray[np.int64],
 ) -> None:
     """Add `patches`, uint8 `(n, h, w, C)`, onto `frames` in place, clamped at white (255)."""
-    spots = _spots(frames, patches.shape[1], patches.shape[2])
-    lanes = np.arange(len(frames))
-    under = spots[lanes, top, left]
+    n, height, width, channels = patches.shape
+    spots = _spots(frames, height, width)
+    at = np.arange(n), top, left
+    under = spots[at].view(np.uint8).reshape(patches.shape)
     # a + min(b, 255 - a) is the clamped sum without leaving bytes.
-    spots[lanes, top, left] = under + np.minimum(patches, 255 - under)
+    under += np.minimum(patches, ~under)
+    spots[at] = under.reshape(n, height, width * channels).view(spots.dtype)[..., 0]
 
 
 def crop_patches(
@@ -144,18 +154,24 @@ def crop_patches(
     width: int,
 ) -> NDArray[np.uint8]:
     """Cut one patch, `(n, height, width, C)`, out of each image named by `index`."""
-    return _spots(images, height, width, writeable=False)[index, top, left]
+    spots = _spots(images, height, width, writeable=False)
+    patches = spots[index, top, left].view(np.uint8)
+    return patches.reshape(len(index), height, width, images.shape[3])
 
 
 def _spots(
     frames: NDArray[np.uint8], height: int, width: int, writeable: bool = True
-) -> NDArray[np.uint8]:
-    """All patches of a size as a view: `(n, starts down, starts across, height, width, C)`."""
+) -> NDArray[np.void]:
+    """All patches of a size as a view: `(n, starts down, starts across, height)`.
+
+    A row of pixels is one element, to be copied whole.
+    """
     n, tall, wide, channels = frames.shape
     lane, row, column, channel = frames.strides
-    return as_strided(
+    spots = as_strided(
         frames,
-        (n, tall - height + 1, wide - width + 1, height, width, channels),
-        (lane, row, column, row, column, channel),
+        (n, tall - height + 1, wide - width + 1, height, width * channels),
+        (lane, row, column, row, channel),
         writeable=writeable,
     )
+    return spots.view(f"V{width * channels}")[..., 0]

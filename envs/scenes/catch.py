@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +31,8 @@ class CatchScene(MovingScene):
         paddle: its width in pixels.
     """
 
+    tells: ClassVar[tuple[str, ...]] = ("ball", "paddle", "width")
+
     canvas: int | tuple[int, int] | None = 24
     paddle: int = 2
 
@@ -38,12 +41,15 @@ class CatchScene(MovingScene):
 
     def frame_shape(self, image_shape: tuple[int, int, int]) -> tuple[int, int, int]:
         shape = super().frame_shape(image_shape)
-        if shape[1] < max(2, self.paddle):
+        if shape[0] < 2 or shape[1] < max(2, self.paddle):
             raise SceneError(
-                f"canvas={self.canvas}: a paddle of {self.paddle} pixels and a ball need a width "
-                f"of at least {max(2, self.paddle)}"
+                f"canvas={self.canvas}: a paddle of {self.paddle} pixels and a ball need a height "
+                f"of at least 2 and a width of at least {max(2, self.paddle)}"
             )
         return shape
+
+    def episode_steps(self, frame_shape: tuple[int, int, int]) -> int | None:
+        return frame_shape[0] - 1
 
     def start(
         self,

@@ -16,10 +16,11 @@ _PLACE, _OTHER, _ORDER = 0, 2, 3
 
 @dataclass(frozen=True)
 class PairScene(Scene):
-    """Shows the image and another one of its split, wholly, one to the left of the other.
+    """Shows the image and one more of its split, wholly, one to the left of the other.
 
-    Which other one, which of the two stands left, how far apart and how high each stands are drawn
-    uniformly; they never overlap. The first target is the left one.
+    Which other one (it may be the same), which of the two stands left, where they stand across and
+    how high each stands are drawn uniformly over all that fit; neither begins before the other has
+    ended. The first target is the left one.
 
     Attributes:
         canvas: 100 x 100 pixels unless told otherwise, the paper's; at least two images wide.
@@ -52,10 +53,11 @@ class PairScene(Scene):
         tall, wide, _ = self.frame_shape((height, width, channels))
         frames = np.zeros((len(index), tall, wide, channels), np.uint8)
         across, down = wide - 2 * width + 1, tall - height + 1
-        draws = integers(key, _PLACE, (across, across, down, down), 4)
-        left = np.sort(draws[:, :2], axis=1) + np.array(
-            [0, width]
-        )  # the second begins behind the first
+        draws = integers(key, _PLACE, (across + 1, across, down, down), 4)
+        # Two different numbers up to `across`, each pair of them as likely: the second image
+        # begins behind the first.
+        draws[:, 1] += draws[:, 1] >= draws[:, 0]
+        left = np.sort(draws[:, :2], axis=1) + np.array([0, width - 1])
         shown = self.targets_of(index, key, count)
         boxes = []
         for k in range(2):

@@ -19,7 +19,7 @@ def place(aim: NDArray[np.float32], frame: tuple[int, int]) -> NDArray[np.float6
 
 def within(point: NDArray[np.float64], box: NDArray[np.float32]) -> NDArray[np.bool_]:
     """Whether each point `(n, 2)` lies in its box `(n, 4)`, half-open."""
-    return ((point >= box[:, :2]) & (point < box[:, 2:])).all(axis=1)
+    return np.all((point >= box[:, :2]) & (point < box[:, 2:]), axis=1)
 
 
 def distance(point: NDArray[np.float64], box: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -64,12 +64,14 @@ class Task(abc.ABC):
         every_step: for `"aim"`: every aim is judged, so that nobody can stop early; else the last.
         targets: targets that it asks about, at least so many the scene must show.
         questions: answers an episode, Q; question q is due at glimpse ceil((q + 1) T / Q).
+        world: what it reads of a moving scene's world, which the scene must tell of.
     """
 
     judged: ClassVar[Literal["answer", "act", "aim"]] = "answer"
     every_step: ClassVar[bool] = False
     targets: ClassVar[int] = 1
     questions: ClassVar[int] = 1
+    world: ClassVar[tuple[str, ...]] = ()
 
     @property
     def goal(self) -> str:

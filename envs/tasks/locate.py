@@ -64,7 +64,8 @@ class Locate(Task):
         self, turn: Turn, memory: dict[str, NDArray]
     ) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
         ends = turn.ends.nonzero()[0]
-        success, reward = np.zeros(len(turn.ends), np.bool_), -self.glimpse_cost * turn.looks
+        success = np.zeros(len(turn.ends), np.bool_)
+        reward = np.where(turn.looks, -self.glimpse_cost, 0.0)
         if not ends.size:
             return success, reward
         box = turn.box[ends]

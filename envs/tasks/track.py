@@ -22,7 +22,7 @@ class Track(Task):
     will be. Each step on it is worth 1 / T. `info` tells `share`, the share of steps on it.
 
     Attributes:
-        share: least share of steps on the target that is a success.
+        share: least share of steps on the target that is a success, above 0 and at most 1.
     """
 
     judged: ClassVar[Literal["answer", "act", "aim"]] = "aim"
@@ -31,7 +31,8 @@ class Track(Task):
     share: float = 0.8
 
     def __post_init__(self) -> None:
-        number("share", self.share)
+        if not 0 < number("share", self.share) <= 1:
+            raise ValueError(f"share={self.share!r}: a share above 0 and at most 1 is needed")
 
     @property
     def goal(self) -> str:
