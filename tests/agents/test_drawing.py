@@ -124,7 +124,7 @@ def test_what_is_seen_is_of_the_scenes_asked_for_whatever_the_lanes():
         np.testing.assert_array_equal(
             seen.images[..., 0], np.rint(images[:, 0] * 255).astype(np.uint8)
         )
-        assert len(seen.labels) == len(seen.answers) == len(scenes)
+        assert len(seen.verdicts) == len(scenes)
 
 
 def test_several_agents_share_a_frame_so_that_scenes_line_up():
