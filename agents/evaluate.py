@@ -106,7 +106,7 @@ class Evaluation:
             "",
             f"{self.scenes} scenes{placed}, checkpoint `{self.checkpoint}`, {self._how}; 95%"
             " intervals.",
-            *([f"Success: {self.goal}. *error*: share of episodes without."] if self.goal else []),
+            *([f"Success: {self.goal}. *error*: share of scenes without it."] if self.goal else []),
             "",
             *Table.of(_results(self.rows[0]), self.rows).lines(),
             "",

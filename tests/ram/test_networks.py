@@ -66,3 +66,13 @@ def test_the_first_means_are_near_the_centre(location_hidden: int) -> None:
 def test_start_is_the_same_for_every_lane(core: str) -> None:
     network = RAMNetwork(16, 4, core=core, hidden=8)
     assert all(part.shape == (3, 8) and not part.any() for part in network.start(3))
+
+
+def test_gain_turns_glimpses_up_and_nothing_else() -> None:
+    torch.manual_seed(0)
+    plain = RAMNetwork(64, 10)
+    turned_up = RAMNetwork(64, 10, gain=8.0)
+    turned_up.load_state_dict(plain.state_dict())
+    glimpse, fixation = torch.rand(5, 1, 8, 8), torch.rand(5, 2)
+    bright = plain.see(8 * glimpse, fixation, plain.start(5))
+    torch.testing.assert_close(turned_up.see(glimpse, fixation, turned_up.start(5)), bright)
