@@ -7,9 +7,10 @@ the tables of `results/hard-vs-soft.md` in place: each stands under a line `<!--
 from __future__ import annotations
 
 import csv
-import re
-from collections.abc import Iterable
 from pathlib import Path
+
+import pages
+from pages import Row, fill, percent, table
 
 RESULTS = Path(__file__).resolve().parent
 FOLDER = RESULTS / "hard-vs-soft"
@@ -18,23 +19,16 @@ IN_BOTH = {28: ("ram", "ran", "resnet", "se_resnet")}
 """By side: configs whose runs of equal scenes already took about the time of equal processor time.
 They stand in both columns, read from the comparison of equal scenes; that at 60x60 has its own."""
 
-Row = dict[str, str]
-
 
 def rows_of(name: str) -> dict[str, Row]:
     """The rows of a comparison by their configs' names, controls left out."""
-    with (FOLDER / name / "compare.csv").open(encoding="utf-8") as file:
-        found = [row for row in csv.DictReader(file) if row["gaze"] in OWN_GAZES]
-    # A run folder is called <config>-<seed>-<date>-<time>.
-    return {row["runs"].split()[0].rsplit("-", 3)[0]: row for row in found}
+    found = pages.rows_of(FOLDER / name)
+    return {config: row for (config, gaze), row in found.items() if gaze in OWN_GAZES}
 
 
 def error(row: Row | None) -> str:
     """`1.80 (1.56 to 2.08)`, in percent."""
-    if row is None:
-        return "-"
-    value, low, high = (100 * float(row[key]) for key in ("error", "error_low", "error_high"))
-    return f"{value:.2f} ({low:.2f} to {high:.2f})"
+    return "-" if row is None else percent(row, "error")
 
 
 def number(row: Row, key: str, form: str = ",.0f", factor: float = 1.0) -> str:
@@ -123,12 +117,6 @@ def transferred(key: str) -> list[str]:
     return table([*head, f"multiply-adds, {values[0]}", f"{values[-1]}"], lines)
 
 
-def table(head: list[str], lines: Iterable[list[str]]) -> list[str]:
-    """The lines of a Markdown table; the first column names, the others count."""
-    rule = ["---", *("---:" for _ in head[1:])]
-    return ["| " + " | ".join(cells).replace("  ", " ") + " |" for cells in (head, rule, *lines)]
-
-
 TABLES = {
     **{f"errors {side}": (errors, side) for side in (28, 60)},
     **{f"costs {side}": (costs, side) for side in (28, 60)},
@@ -138,18 +126,8 @@ TABLES = {
 
 
 def main() -> None:
-    page = RESULTS / "hard-vs-soft.md"
-    text = page.read_text(encoding="utf-8")
-    for name, (make, argument) in TABLES.items():
-        mark = f"<!-- table: {name} -->\n"
-        if mark not in text:
-            raise SystemExit(f"{page}: has no line '{mark.strip()}'")
-        lines = make(argument)  # type: ignore[operator]
-        pattern = re.escape(mark) + r"(\|.*\n)*"
-        filled = mark + "\n".join(lines) + "\n"
-        text = re.sub(pattern, lambda _, filled=filled: filled, text)
-    page.write_text(text, encoding="utf-8")
-    print(page)
+    made = {name: make(argument) for name, (make, argument) in TABLES.items()}  # type: ignore[operator]
+    fill(RESULTS / "hard-vs-soft.md", made)
 
 
 if __name__ == "__main__":
