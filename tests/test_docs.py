@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
+import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from saccade.agents.config import load, resolve
 from saccade.agents.gaze import GAZES
 from saccade.agents.train import train
+from saccade.envs.scenes import SCENES
+from saccade.envs.tasks import TASKS
 
 DOCS = Path(__file__).parent.parent / "docs"
+EXAMPLES = re.findall(r"```python\n(.*?)```", (DOCS / "tasks.md").read_text(), re.DOTALL)
 
 
 SMALL = {
@@ -84,3 +90,18 @@ def test_the_tour_s_configs_share_their_scenes_and_its_pictures_are_there():
 def links(page: str) -> list[str]:
     """Files that a page links to."""
     return re.findall(r"\]\(([^)#:]+)\)", page)
+
+
+def test_every_task_and_scene_is_explained():
+    asked, shown = (DOCS / "tasks.md").read_text().split("| `scene=` |")
+    assert sorted(re.findall(r"^\| `(\w+)` \|", asked, re.MULTILINE)) == sorted(TASKS)
+    rows = re.findall(r"^\| (`[\w`, ]+) \|", shown, re.MULTILINE)
+    assert sorted(re.findall(r"`(\w+)`", " ".join(rows))) == sorted(SCENES)
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=["task", "video"])
+def test_examples_of_ones_own_run(example):
+    run = subprocess.run(
+        [sys.executable, "-W", "error", "-c", example], capture_output=True, text=True
+    )
+    assert run.returncode == 0 and run.stdout, run.stderr
