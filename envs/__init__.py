@@ -8,7 +8,7 @@ _HOME = {
     "Dataset": ".datasets",
     "load_dataset": ".datasets",
     "read_video": ".datasets",
-    "GlimpseSensor": ".sensor",
+    "GlimpseSensor": ".sensors",
     "GlimpseEnv": ".single",
     "GlimpseVectorEnv": ".core",
     "Task": ".tasks",

@@ -26,7 +26,7 @@ from .layout import final_infos, observation_space, with_masks
 from .options import check_seed, read_options
 from .parts import build, check_options, kind_of
 from .scenes import SCENES, Scene
-from .sensor import GlimpseSensor
+from .sensors import SENSORS, Sensor
 from .stage import Stage
 from .tasks import TASKS, Task, Turn
 from .viewer import Viewer
@@ -53,7 +53,8 @@ class GlimpseVectorEnv(VectorEnv):
         split: `"train"` (shuffled epochs, scenes fresh every time), `"validation"` or `"test"`
             (in order, each scene a pure function of scene, split and index).
         glimpses: T, glimpses and steps an episode.
-        size, scales: the sensor's.
+        sensor: a sensor's name or a `Sensor`; its options too (`rings`, `wedges`, ...).
+        size, scales: of a sensor that goes by name, where it has them.
         action: `"box"`, `"dict"`, `"grid"`, `"discrete"` or `"fixation"`.
         grid: rows and columns of cells for `"grid"` and `"discrete"`.
         stop: whether the agent may end an episode before the last glimpse.
@@ -94,6 +95,7 @@ class GlimpseVectorEnv(VectorEnv):
         task: str | Task = "classify",
         split: Split = "train",
         glimpses: int = 6,
+        sensor: Literal["retina", "fovea", "logpolar", "bilinear"] | Sensor = "retina",
         size: int = 8,
         scales: int = 1,
         action: str = "box",
@@ -133,11 +135,18 @@ class GlimpseVectorEnv(VectorEnv):
         self.num_classes = dataset.num_classes
         self._shown = dataset.split(split)  # copied and pickled as the handle that it is
         self._labels = self._shown.labels
-        kinds = kind_of("scene", scene, SCENES), kind_of("task", task, TASKS)
+        kinds = (
+            kind_of("scene", scene, SCENES),
+            kind_of("task", task, TASKS),
+            kind_of("sensor", sensor, SENSORS),
+        )
         check_options(options, kinds, GlimpseVectorEnv.__init__)
         self.scene = build(scene, kinds[0], options)
         self.image_shape = self.scene.frame_shape(dataset.shape)  # (H, W, C)
-        self.sensor = GlimpseSensor(size, scales)
+        # An id has values for these: they are not told apart from what is asked for, and a sensor
+        # that is handed in brings its own.
+        own = {"size": size, "scales": scales} if isinstance(sensor, str) else {}
+        self.sensor = build(sensor, kinds[2], options | own)
         self.context_size = at_least("context_size", context_size, 1)
         context = self.context_size if "context" in self.reveal else None
         self._eye = Eye(self.sensor, n, self.image_shape, moves, reach, memory, context)

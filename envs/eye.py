@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from .canvas import Canvas
 from .checks import choose, number
 from .context import Context
-from .sensor import GlimpseSensor
+from .sensors import Sensor
 
 Moves = Literal["absolute", "relative"]
 Memory = Literal["canvas"]
@@ -36,7 +36,7 @@ class Eye:
 
     def __init__(
         self,
-        sensor: GlimpseSensor,
+        sensor: Sensor,
         lanes: int,
         frame_shape: tuple[int, int, int],
         moves: Moves = "absolute",
@@ -83,7 +83,7 @@ class Eye:
         self.fixation = aim if lanes is None else np.where(lanes[:, None], aim, self.fixation)
 
     def look(self) -> NDArray[np.float32]:
-        """The glimpse of every lane, float32 `(n, scales * C, size, size)`, a fresh array."""
+        """The glimpse of every lane, float32 `(n, *sensor.shape(C))`, a fresh array."""
         return self._images.look(self.fixation)
 
     def observe(self) -> dict[str, NDArray[np.float32]]:
