@@ -1,4 +1,4 @@
-"""What can be seen: data, scenes, the glimpse sensor, tasks, and the Gymnasium environments."""
+"""What can be seen: data, scenes, sensors, tasks, and the Gymnasium environments."""
 
 from __future__ import annotations
 
@@ -8,7 +8,11 @@ _HOME = {
     "Dataset": ".datasets",
     "load_dataset": ".datasets",
     "read_video": ".datasets",
+    "Sensor": ".sensors",
     "GlimpseSensor": ".sensors",
+    "FoveaSensor": ".sensors",
+    "LogPolarSensor": ".sensors",
+    "BilinearSensor": ".sensors",
     "GlimpseEnv": ".single",
     "GlimpseVectorEnv": ".core",
     "Task": ".tasks",

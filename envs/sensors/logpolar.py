@@ -85,14 +85,14 @@ class LogPolarSensor(Sensor):
 
     @property
     def labels(self) -> tuple[str, ...]:
-        return f"{2 * self.radius:g} px", "rings by wedges"
+        return "rings by wedges", f"{2 * self.radius:g} px"
 
     def views(self, glimpse: NDArray[np.float32]) -> list[NDArray[np.float32]]:
-        """The cells where they lie, black around them, and the values as they come."""
+        """The values as they come, and the cells where they lie, black around them."""
         flat = glimpse.reshape(len(glimpse), -1).T  # (rings * wedges, C)
         cells = cells_of(self, _DRAWN)
         placed = np.where(cells[..., None] >= 0, flat[cells], np.float32(0))
-        return [placed, glimpse.transpose(1, 2, 0)]
+        return [glimpse.transpose(1, 2, 0), placed]
 
     def __call__(
         self, images: NDArray[Any], fixations: NDArray[np.floating]
