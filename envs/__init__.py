@@ -7,6 +7,9 @@ from typing import Any
 _HOME = {
     "Dataset": ".datasets",
     "load_dataset": ".datasets",
+    "ImageFolder": ".datasets",
+    "from_torch": ".datasets",
+    "from_huggingface": ".datasets",
     "read_video": ".datasets",
     "GlimpseSensor": ".sensor",
     "GlimpseEnv": ".single",
