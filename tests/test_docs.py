@@ -13,6 +13,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from saccade.agents.config import load, resolve
 from saccade.agents.gaze import GAZES
 from saccade.agents.train import train
+from saccade.envs.datasets import DATASETS
 from saccade.envs.scenes import SCENES
 from saccade.envs.tasks import TASKS
 
@@ -97,6 +98,11 @@ def test_every_task_and_scene_is_explained():
     assert sorted(re.findall(r"^\| `(\w+)` \|", asked, re.MULTILINE)) == sorted(TASKS)
     rows = re.findall(r"^\| (`[\w`, ]+) \|", shown, re.MULTILINE)
     assert sorted(re.findall(r"`(\w+)`", " ".join(rows))) == sorted(SCENES)
+
+
+def test_every_data_set_is_explained():
+    rows = re.findall(r'^\| (`"[^|]+) \|', (DOCS / "data.md").read_text(), re.MULTILINE)
+    assert sorted(re.findall(r'`"([\w-]+)"`', " ".join(rows))) == sorted(DATASETS)
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=["task", "video"])
