@@ -14,6 +14,8 @@ _HOME = {
     "GlimpseSensor": ".sensor",
     "GlimpseEnv": ".single",
     "GlimpseVectorEnv": ".core",
+    "GlimpseObservation": ".wrapper",
+    "GlimpseVectorObservation": ".wrapper",
     "Task": ".tasks",
     "Turn": ".tasks",
     "Classify": ".tasks",
