@@ -7,6 +7,9 @@ from typing import Any
 _HOME = {
     "Dataset": ".datasets",
     "load_dataset": ".datasets",
+    "ImageFolder": ".datasets",
+    "from_torch": ".datasets",
+    "from_huggingface": ".datasets",
     "read_video": ".datasets",
     "Sensor": ".sensors",
     "GlimpseSensor": ".sensors",
@@ -15,6 +18,8 @@ _HOME = {
     "BilinearSensor": ".sensors",
     "GlimpseEnv": ".single",
     "GlimpseVectorEnv": ".core",
+    "GlimpseObservation": ".wrapper",
+    "GlimpseVectorObservation": ".wrapper",
     "Task": ".tasks",
     "Turn": ".tasks",
     "Classify": ".tasks",

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from .actions import ACTIONS
 from .asking import Asking
 from .checks import at_least, choose, flag, pair
-from .datasets import Dataset, load_dataset
+from .datasets import Source, folder_options, load_dataset
 from .draws import uniform
 from .eye import Eye, Memory, Moves
 from .fit import check_fit, checked_scores
@@ -47,7 +47,10 @@ class GlimpseVectorEnv(VectorEnv):
 
     Args:
         num_envs: number of lanes, n.
-        source: a data set's name, a `Dataset`, or `(images, labels)`.
+        source: a data set's name, a folder of pictures by class, an `.npz` file, a `Dataset`, or
+            `(images, labels)`.
+        image_size, fit, unreadable: how a folder of pictures is read, see `ImageFolder`; its images
+            are 64x64 where no size is given.
         scene: a scene's name or a `Scene`; its options go by keyword (`canvas`, `pieces`, ...).
         task: a task's name or a `Task`; its options too (`reward`, `glimpse_cost`, ...).
         split: `"train"` (shuffled epochs, scenes fresh every time), `"validation"` or `"test"`
@@ -90,7 +93,10 @@ class GlimpseVectorEnv(VectorEnv):
         self,
         num_envs: int = 1,
         *,
-        source: str | Dataset | tuple = "digits",
+        source: Source = "digits",
+        image_size: int | Sequence[int] | None = None,
+        fit: Literal["crop", "pad", "stretch"] = "crop",
+        unreadable: Literal["skip", "refuse"] = "skip",
         scene: str | Scene = "plain",
         task: str | Task = "classify",
         split: Split = "train",
@@ -130,7 +136,7 @@ class GlimpseVectorEnv(VectorEnv):
         self.reveal = tuple(choose("reveal", name, _REVEALS) for name in named)
 
         # What is seen.
-        dataset = load_dataset(source)
+        dataset = load_dataset(source, folder_options(source, image_size, fit, unreadable))
         self.classes = dataset.classes
         self.num_classes = dataset.num_classes
         self._shown = dataset.split(split)  # copied and pickled as the handle that it is

@@ -49,6 +49,8 @@ ENVIRONMENTS: dict[str, dict[str, Any]] = {
     "saccade/MovingMNIST-v0": {"source": "mnist", **_MOVING},
     "saccade/TrackDigits-v0": {"source": "digits", **_TRACK},
     "saccade/TrackMNIST-v0": {"source": "mnist", **_TRACK},
+    # Images to try it with; `source=` takes a folder of pictures, a file, a data set of one's own.
+    "saccade/Images-v0": {**_SMALL, "source": "colour-digits", "scales": 3},
     # Clips to try it with; `source=Dataset.from_clips(...)` shows a user's own.
     "saccade/Video-v0": {
         "source": "digit-clips",

@@ -7,6 +7,7 @@ imported when something is drawn, so that making an environment stays light.
 from __future__ import annotations
 
 import math
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -283,6 +284,13 @@ def font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
     return ImageFont.load_default(size)
 
 
+def drawable(text: str) -> str:
+    """What Pillow's own font can draw: letters without their accents, "?" for other scripts."""
+    plain = unicodedata.normalize("NFKD", text)
+    kept = "".join(letter for letter in plain if not unicodedata.combining(letter))
+    return kept.encode("ascii", "replace").decode()
+
+
 def write_caption(
     pen: ImageDraw.ImageDraw,
     left_middle: tuple[int, int],
@@ -309,7 +317,7 @@ def write_caption(
             pen.line(stroke, fill=colour, width=3, joint="curve")
         x, width = x + size + 4, width - size - 4
     letters = font(size)
-    text = " ".join(text.splitlines())
+    text = drawable(" ".join(text.splitlines()))
     if pen.textlength(text, font=letters) > width:
         while text and pen.textlength(text + "...", font=letters) > width:
             text = text[:-1]

@@ -153,7 +153,8 @@ class Validation(Every):
 
     Adds what the learner's `validate(env)` finds to the metrics: `eval/error` (share of wrong
     answers), `eval/mean_reward` and, where it tells, `eval/cross_entropy` (nats). Of equal errors
-    the lower cross-entropy is better, or the higher reward where there is none.
+    the lower cross-entropy is better, or the higher reward where there is none. Where the agent
+    answers when it likes, the higher reward is better, since it counts the cost of glimpses too.
 
     State: `error`, `cross_entropy` and `timesteps` of the best so far, its `weights`, and
     `history`, one (timesteps, error, mean reward) for each validation.
@@ -179,6 +180,7 @@ class Validation(Every):
         self.path = path
         self.error = float("inf")
         self.cross_entropy = float("inf")
+        self.rank = (float("inf"), float("inf"))  # the lower the better
         self.timesteps = 0
         self.weights: dict[str, torch.Tensor] | None = None
         self.history: list[tuple[int, float, float]] = []
@@ -190,7 +192,10 @@ class Validation(Every):
         error, reward = found["eval/error"], found["eval/mean_reward"]
         cross_entropy = found.get("eval/cross_entropy", -reward)
         self.history.append((learner.num_timesteps, error, reward))
-        if (error, cross_entropy) < (self.error, self.cross_entropy):
+        stops = getattr(self.env.unwrapped, "stop", False)
+        rank = (-reward, error) if stops else (error, cross_entropy)
+        if rank < self.rank:
+            self.rank = rank
             self.error, self.cross_entropy = error, cross_entropy
             self.timesteps = learner.num_timesteps
             self.weights = copy.deepcopy(learner.network.state_dict())
@@ -211,6 +216,7 @@ class Validation(Every):
             **super().state(),
             "error": self.error,
             "cross_entropy": self.cross_entropy,
+            "rank": self.rank,
             "timesteps": self.timesteps,
             "weights": self.weights,
             "history": self.history,
@@ -221,6 +227,8 @@ class Validation(Every):
         super().restore(state)
         self.error = float(state["error"])
         self.cross_entropy = float(state["cross_entropy"])
+        first, second = state.get("rank", (self.error, self.cross_entropy))
+        self.rank = float(first), float(second)
         self.timesteps = int(state["timesteps"])
         self.weights = state["weights"]
         self.history = list(state["history"])

@@ -1,8 +1,8 @@
-"""When to stop looking: a halting unit, trained with the policy gradient (Li et al. 2017).
+"""When to stop looking: a halting unit, taught by what each stop would have paid (Li et al. 2017).
 
 Li, Yang, Liu, Zhou, Wen and Xu's dynamic time draws the stop and reinforces it. Here every training
-episode is played to its last glimpse, so that what each stop would have paid is known: REINFORCE's
-sum over the two choices is taken in full instead of drawn, and every glimpse teaches its decision.
+episode is played to its last glimpse, so that what each stop would have paid is known and every
+glimpse teaches its decision.
 """
 
 from __future__ import annotations
@@ -13,14 +13,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-_BOUND = 4.0  # of the logits
-
 
 class HaltNetwork(nn.Module):
     """The halting unit: after each glimpse, shall this be the last?
 
     It reads the core's output and the answers' log-probabilities, through a rectified layer, and
-    no gradient goes back into either. Logits stay within +-4, so that no choice dies out.
+    no gradient goes back into either.
     """
 
     def __init__(self, hidden: int = 256, classes: int = 10, features: int = 64) -> None:
@@ -35,8 +33,7 @@ class HaltNetwork(nn.Module):
     def forward(self, h: Tensor, scores: Tensor) -> Tensor:
         """The core's output (..., hidden) and scores (..., K) to a logit (...): above 0, stop."""
         known = torch.cat((h, scores.log_softmax(-1)), -1).detach()
-        logit = self.logit(functional.relu(self.before(known))).squeeze(-1)
-        return _BOUND * torch.tanh(logit / _BOUND)
+        return self.logit(functional.relu(self.before(known))).squeeze(-1)
 
 
 class Halted(NamedTuple):
@@ -67,25 +64,32 @@ def halted(stops: Tensor, right: Tensor, cost: float) -> Halted:
 
 
 def halting_loss(logits: Tensor, right: Tensor, cost: float) -> Tensor:
-    """The policy gradient of when to stop, summed over both choices at every glimpse.
+    """Logistic loss of the better choice at every glimpse, weighted by how much better it was.
 
     With p_t the probability to stop after glimpse t, r_t whether the answer there is right, and
 
-        V_T = r_T,    V_t = p_t r_t + (1 - p_t) (V_(t+1) - cost),
+        V_T = r_T,    V_t = p_t r_t + (1 - p_t) (V_(t+1) - cost),    g_t = r_t - V_(t+1) + cost,
 
-    the loss is - mean_(t < T, b) p_t (r_t - V_(t+1) + cost), the bracket a constant.
+    what a stop gains over going on, the loss is
+
+        - mean_(t < T, b) |g_t| log P(g_t > 0),    P the unit's probability of the better choice.
+
+    REINFORCE summed over both choices has the slope - p_t (1 - p_t) g_t at the logit, which dies
+    where a choice is sure: a unit that learns early to go on never stops again. Here it is
+    - (1 - p_t) g_t for gains and - p_t g_t for losses: the same sign, and the same decision in the
+    end, as the best logit is above 0 where the expected gain is.
 
     Args:
         logits: of the T glimpses, (T, B); the last one's stop is forced.
         right: bool (T, B).
         cost: of a glimpse.
     """
-    stop = logits.sigmoid()
-    gained, chances = right.float(), stop.detach()
+    gained, chances = right.float(), logits.detach().sigmoid()
     value = gained[-1]
-    losses = []
+    gains = []
     for t in range(len(logits) - 2, -1, -1):
         further = value - cost
-        losses.append(-(stop[t] * (gained[t] - further)).mean())
+        gains.append(gained[t] - further)
         value = chances[t] * gained[t] + (1 - chances[t]) * further
-    return torch.stack(losses).mean()
+    gain = torch.stack(gains[::-1])  # (T-1, B)
+    return functional.binary_cross_entropy_with_logits(logits[:-1], (gain > 0).float(), gain.abs())

@@ -14,6 +14,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from saccade.agents.config import load, resolve
 from saccade.agents.gaze import GAZES
 from saccade.agents.train import train
+from saccade.envs.datasets import DATASETS
 from saccade.envs.scenes import SCENES
 from saccade.envs.sensors import SENSORS
 from saccade.envs.tasks import TASKS
@@ -105,6 +106,11 @@ def test_every_task_scene_and_sensor_is_explained():
     for name, options in eyes:
         fields = [field.name for field in dataclasses.fields(SENSORS[name])]
         assert re.findall(r"`(\w+)`", options) == fields
+
+
+def test_every_data_set_is_explained():
+    rows = re.findall(r'^\| (`"[^|]+) \|', (DOCS / "data.md").read_text(), re.MULTILINE)
+    assert sorted(re.findall(r'`"([\w-]+)"`', " ".join(rows))) == sorted(DATASETS)
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=["task", "video"])

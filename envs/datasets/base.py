@@ -13,6 +13,7 @@ import numpy as np
 
 from .clips import as_boxes, stack_boxes, stack_clips
 from .errors import DatasetError
+from .parting import parted
 
 SPLITS = ("train", "validation", "test")
 
@@ -196,33 +197,9 @@ class Dataset:
         test: float,
         seed: int,
     ) -> Dataset:
-        for share_name, share in (("validation", validation), ("test", test)):
-            if not 0 <= share < 1:
-                raise DatasetError(f"{name}: {share_name}={share} is no share; give 0 <= x < 1")
-        if validation + test >= 1:
-            raise DatasetError(
-                f"{name}: validation={validation} and test={test} leave nothing to train on"
-            )
-        order = _shuffled_by_class(whole.labels, seed)
-        in_test = _even_share(len(order), test)
-        rest = order[~in_test]
-        in_validation = _even_share(len(rest), validation / (1 - test))
-        chosen = {
-            "train": rest[~in_validation],
-            "validation": rest[in_validation],
-            "test": order[in_test],
-        }
-        shares = {"train": 1.0, "validation": validation, "test": test}
+        shares = {"validation": validation, "test": test}
         parts = {}
-        for split, members in chosen.items():
-            if shares[split] == 0:
-                continue
-            if len(members) == 0:
-                raise DatasetError(
-                    f"{name}: of {len(whole)} images none is left for {split}; give more images "
-                    f"or other shares (validation={validation}, test={test})"
-                )
-            members = np.sort(members)
+        for split, members in parted(whole.labels, shares, name, seed).items():
             boxes = None if whole.boxes is None else whole.boxes[members]
             parts[split] = ImageSet(whole.images[members], whole.labels[members], boxes)
         return cls(name, _class_names(classes, [whole], name), parts)
@@ -337,22 +314,3 @@ def _class_names(
     if isinstance(classes, str):
         raise DatasetError(f"{name}: classes={classes!r} is one word; give a name for each label")
     return tuple(classes)
-
-
-def _shuffled_by_class(labels: np.ndarray, seed: int) -> np.ndarray:
-    """Indices (N,), one class after the other, each class in a random order of its own.
-
-    The order is by raw words of a named bit generator: unlike the methods of `Generator`, their
-    stream is promised never to change, and the test set should be the same for everyone, always.
-    """
-    keys = np.random.PCG64(seed).random_raw(len(labels))
-    return np.lexsort((keys, labels))
-
-
-def _even_share(count: int, share: float) -> np.ndarray:
-    """A mask (count,) that takes `share` of the places, spread evenly.
-
-    Over indices sorted by class, each class gives its share to within one.
-    """
-    marks = np.floor(np.arange(count + 1) * share + 0.5)
-    return np.diff(marks) > 0

@@ -6,14 +6,15 @@ The last 5,000 of the training file are `validation`.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from .base import Dataset, DatasetError
+from .base import Dataset
+from .errors import DatasetError
+from .fetch import cache_folder, data_folder, download
 from .idx import read_images, read_labels
 
 VALIDATION = 5_000
@@ -111,9 +112,8 @@ def load_idx_source(source: IdxSource, validation: int = VALIDATION) -> Dataset:
 
 def find_files(source: IdxSource) -> list[Path]:
     """Paths of the four files, in the order of `source.checksums`; missing ones are downloaded."""
-    data = os.environ.get("SACCADE_DATA")
-    if data:
-        folder = Path(data).expanduser() / source.name
+    folder = data_folder(source.name)
+    if folder is not None:
         found = {stem: _find(folder, stem) for stem in source.checksums}
         missing = [f"{stem}.gz" for stem, path in found.items() if path is None]
         if not missing:
@@ -123,13 +123,6 @@ def find_files(source: IdxSource) -> list[Path]:
             raise DatasetError(f"{folder} lacks {', '.join(missing)}: put it beside the others")
     folder = cache_folder() / source.name
     return [_find(folder, stem) or _download(source, stem, folder) for stem in source.checksums]
-
-
-def cache_folder() -> Path:
-    """The user's cache folder for data, by the custom of the operating system."""
-    import pooch
-
-    return Path(pooch.os_cache("saccade"))
 
 
 def _find(folder: Path, stem: str) -> Path | None:
@@ -142,30 +135,9 @@ def _find(folder: Path, stem: str) -> Path | None:
 
 
 def _download(source: IdxSource, stem: str, folder: Path) -> Path:
-    """Fetch one file from the first mirror that has it, whole and with the right checksum."""
-    import pooch
-
-    problems = []
-    for mirror in source.mirrors:
-        try:
-            path = pooch.retrieve(
-                url=f"{mirror}{stem}.gz",
-                known_hash=f"md5:{source.checksums[stem]}",
-                fname=f"{stem}.gz",
-                path=folder,
-                downloader=pooch.HTTPDownloader(progressbar=True, timeout=20),
-            )
-        except (OSError, ValueError) as error:  # requests' errors are OSErrors
-            wrong = "wrong checksum" if "hash" in str(error) else type(error).__name__
-            problems.append(f"{mirror}: {wrong}")
-        else:
-            return Path(path)
-    names = ", ".join(f"{name}.gz" for name in source.checksums)
-    raise DatasetError(
-        f"{source.name} is not on this machine and {stem}.gz could not be downloaded "
-        f"({'; '.join(problems)}): put {names} into {folder}, or into {source.name}/ in a folder "
-        "that the environment variable SACCADE_DATA names"
-    )
+    names = [f"{name}.gz" for name in source.checksums]
+    file, md5 = f"{stem}.gz", source.checksums[stem]
+    return download(source.name, file, md5, source.mirrors, folder, names)
 
 
 def _read_pair(

@@ -105,6 +105,22 @@ def test_validation_goes_on_where_it_was(make_ram, make_env, tmp_path) -> None:
     assert (resumed.error, resumed.timesteps) == (whole.error, whole.timesteps)
 
 
+@pytest.mark.parametrize("stop", [False, True])
+def test_who_may_stop_is_judged_by_what_is_paid(make_ram, make_env, monkeypatch, stop) -> None:
+    """Errors fall while glimpses, which cost something, grow: the second is worth most."""
+    told = iter([(0.30, 0.68), (0.25, 0.72), (0.24, 0.70)])
+
+    def validate(ram: RAM, env: object) -> dict[str, float]:
+        error, reward = next(told)
+        return {"eval/error": error, "eval/mean_reward": reward, "eval/cross_entropy": error}
+
+    monkeypatch.setattr(RAM, "validate", validate)
+    env = make_env(split="validation", stop=stop)
+    validation = Validation(env, UPDATE)
+    make_ram(env={"stop": stop}).learn(3 * UPDATE, validation)
+    assert validation.timesteps == (2 if stop else 3) * UPDATE
+
+
 def test_validation_does_not_disturb_the_training(make_ram, make_env) -> None:
     plain = make_ram().learn(5 * UPDATE)
     watched = make_ram().learn(5 * UPDATE, Validation(make_env(split="validation"), UPDATE))

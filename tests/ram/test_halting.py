@@ -47,7 +47,7 @@ def test_a_stop_pays_what_the_environment_pays(make_env, action) -> None:
     np.testing.assert_allclose(ours.rewards, paid, atol=1e-7)
 
 
-def test_its_gradient_is_that_of_the_return_at_every_decision() -> None:
+def test_every_decision_is_pulled_to_the_better_choice_by_how_much_better_it_is() -> None:
     generator = torch.Generator().manual_seed(0)
     steps, lanes, cost = 4, 5, 0.1
     logits = torch.randn(steps, lanes, generator=generator, requires_grad=True)
@@ -68,7 +68,8 @@ def test_its_gradient_is_that_of_the_return_at_every_decision() -> None:
 
         for t in range(steps - 1):
             gain = float(right[t, b]) - (worth(t + 1) - cost)
-            slope = -float(p[t, b] * (1 - p[t, b])) * gain / ((steps - 1) * lanes)
+            unsure = float(1 - p[t, b]) if gain > 0 else float(p[t, b])
+            slope = -unsure * gain / ((steps - 1) * lanes)
             assert logits.grad[t, b].item() == pytest.approx(slope, abs=1e-7)
 
 

@@ -1,0 +1,92 @@
+"""A user's own arrays in a NumPy archive, `.npz`; nothing in it is ever run."""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+
+from .base import SPLITS, Dataset
+from .errors import DatasetError
+
+# How a split's arrays may be named; MedMNIST calls validation `val`.
+_NAMES = {"train": ("train",), "validation": ("validation", "val"), "test": ("test",)}
+
+
+def load_npz(path: Path) -> Dataset:
+    """The images of an archive that `numpy.savez` wrote.
+
+    It holds `images` and `labels`, which are parted as `Dataset.from_arrays` does; or, for splits
+    of its own, `train_images`, `train_labels`, `validation_images` (or `val_images`), and so on, as
+    MedMNIST has it. `classes`, an array of text, may name the labels. Raises DatasetError for an
+    archive that is damaged, lies about its sizes, or holds objects.
+    """
+    arrays = _read(path)
+    classes = [str(name) for name in arrays.pop("classes")] if "classes" in arrays else None
+    name = path.stem
+    if {"images", "labels"} <= arrays.keys():
+        return Dataset.from_arrays(
+            arrays["images"], _flat(arrays["labels"]), name=name, classes=classes
+        )
+    parts = {}
+    for split in SPLITS:
+        for said in _NAMES[split]:
+            if {f"{said}_images", f"{said}_labels"} <= arrays.keys():
+                labels = _flat(arrays[f"{said}_labels"])
+                parts[split] = arrays[f"{said}_images"], labels
+    if "train" not in parts:
+        raise DatasetError(
+            f"{path} holds {', '.join(arrays) or 'nothing'}: give images and labels, or "
+            "train_images, train_labels, test_images, ..."
+        )
+    return Dataset.from_splits(parts, name=name, classes=classes)
+
+
+def _flat(labels: np.ndarray) -> np.ndarray:
+    """Labels (N,) of a column (N, 1), as MedMNIST keeps them."""
+    return labels[:, 0] if labels.ndim == 2 and labels.shape[1] == 1 else labels
+
+
+def _read(path: Path) -> dict[str, np.ndarray]:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            found = {}
+            for member in archive.infolist():
+                if member.filename.endswith(".npy"):
+                    with archive.open(member) as file:
+                        name = member.filename.removesuffix(".npy")
+                        found[name] = _array(file, member.file_size, f"{path}, {name}")
+            return found
+    except DatasetError:
+        raise
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error, RuntimeError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise DatasetError(f"{path} cannot be read as .npz ({reason})") from None
+
+
+def _array(file: IO[bytes], size: int, where: str) -> np.ndarray:
+    """One array; what its header says is held against the bytes that are there."""
+    try:
+        version = np.lib.format.read_magic(file)
+        read = {(1, 0): np.lib.format.read_array_header_1_0}.get(
+            version, np.lib.format.read_array_header_2_0
+        )
+        shape, fortran, dtype = read(file)
+    except (ValueError, SyntaxError, TypeError, RecursionError) as error:
+        raise DatasetError(f"{where}: no NumPy array ({str(error).splitlines()[0]})") from None
+    if dtype.hasobject:
+        raise DatasetError(f"{where} holds Python objects, which could run code: give plain arrays")
+    count = 1
+    for side in shape:
+        count *= int(side)
+    if count < 0 or count * dtype.itemsize != size - file.tell():
+        raise DatasetError(
+            f"{where}: its header says {shape} of {dtype}, the archive has {size:,} bytes of it"
+        )
+    content = file.read()
+    if len(content) != count * dtype.itemsize:
+        raise DatasetError(f"{where} is cut short")
+    return np.frombuffer(content, dtype).reshape(shape, order="F" if fortran else "C")
