@@ -36,7 +36,7 @@ from .schema import Checker, Parameter, parameters_of, settable
 _ENV_OWN = frozenset(
     [
         *("num_envs", "paths", "shard", "split", "placements"),
-        *("scene", "task", "autoreset_mode", "render_mode"),
+        *("scene", "task", "device", "autoreset_mode", "render_mode"),
     ]
 )
 _PARTS = ("env", "agent", "train")

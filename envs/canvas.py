@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from .sensors import Layer, Sensor, fixation_to_pixel
 
-_UNSEEN = 254  # a rank coarser than any that a glimpse has
+UNSEEN = 254  # a rank coarser than any that a glimpse has
 
 
 class Canvas:
@@ -36,13 +36,13 @@ class Canvas:
         extra = self._before + behind
         padded = (self._height + extra, self._width + extra)
         self._values = np.zeros((lanes, channels, *padded), np.float32)
-        self._finest = np.full((lanes, 1, *padded), _UNSEEN, np.uint8)
+        self._finest = np.full((lanes, 1, *padded), UNSEEN, np.uint8)
         self._lanes = np.arange(lanes)
 
     def clear(self, lanes: NDArray[np.int64] | slice) -> None:
         """Forget what was seen in `lanes`."""
         self._values[lanes] = 0
-        self._finest[lanes] = _UNSEEN
+        self._finest[lanes] = UNSEEN
 
     def paint(self, glimpse: NDArray[np.float32], fixation: NDArray[np.float32]) -> None:
         """Add one glimpse of every lane, `(n, k * C, rows, columns)`, seen from `(n, 2)`."""

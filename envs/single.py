@@ -114,8 +114,8 @@ class GlimpseEnv(gym.Env):
     }
 
     def __init__(self, **keywords: Any) -> None:
-        for name in ("num_envs", "autoreset_mode"):
-            if name in keywords:
+        for name in ("num_envs", "autoreset_mode", "device"):
+            if keywords.get(name) is not None:
                 raise ValueError(
                     f"{name} belongs to vector environments: use gym.make_vec(id, {name}=...), "
                     "or vector_kwargs for Gymnasium's own"

@@ -100,6 +100,19 @@ class Sensor(abc.ABC):
     def allocate(self, lanes: int, height: int, width: int, channels: int) -> Prepared:
         """Room for `lanes` prepared images, black until `update` fills it."""
 
+    def allocate_on(
+        self, device: Any, lanes: int, height: int, width: int, channels: int
+    ) -> Prepared:
+        """The same on a PyTorch device: images and glimpses are tensors, fixations are not.
+
+        Raises:
+            ValueError: the sensor looks on the host alone.
+        """
+        raise ValueError(
+            f"device={str(device)!r}: {type(self).__name__} looks on the host alone, leave device "
+            "out"
+        )
+
     @abc.abstractmethod
     def layers(self, height: int, width: int) -> tuple[Layer, ...]:
         """Where its values lie on images `(height, width)`; pixels may be in several."""

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..arrays import as_planes
 from .base import Prepared, as_bytes
 from .retina import GlimpseSensor
 
@@ -32,6 +33,13 @@ class BilinearSensor(GlimpseSensor):
 
     def allocate(self, lanes: int, height: int, width: int, channels: int) -> Prepared:
         return _Between(self, lanes, height, width, channels)
+
+    def allocate_on(
+        self, device: Any, lanes: int, height: int, width: int, channels: int
+    ) -> Prepared:
+        from ..device.eye import DeviceBetween
+
+        return DeviceBetween(self, lanes, height, width, channels, device)
 
     def __call__(
         self, images: NDArray[Any], fixations: NDArray[np.floating]
@@ -55,7 +63,7 @@ class _Between(Prepared):
     def update(self, lanes: slice | NDArray[np.int64], images: NDArray[Any]) -> None:
         import torch
 
-        planes = np.moveaxis(as_bytes(images), 3, 1).astype(np.float32) / np.float32(255)
+        planes = as_planes(as_bytes(images))
         where = lanes if isinstance(lanes, slice) else torch.from_numpy(lanes)
         self._retina.update(where, torch.from_numpy(planes))
 

@@ -42,6 +42,16 @@ class FoveaSensor(Sensor):
         patch = GlimpseSensor(self.size).allocate(lanes, height, width, channels)
         return _PatchAndPeriphery(patch, Context(lanes, (height, width, channels), self.size))
 
+    def allocate_on(
+        self, device: Any, lanes: int, height: int, width: int, channels: int
+    ) -> Prepared:
+        from ..device.eye import DeviceContext, DeviceFovea, DevicePatches
+
+        patch = DevicePatches(GlimpseSensor(self.size), lanes, height, width, channels, device)
+        return DeviceFovea(
+            patch, DeviceContext(lanes, (height, width, channels), self.size, device)
+        )
+
     def layers(self, height: int, width: int) -> tuple[Layer, ...]:
         # Each pixel shows the box that holds its middle.
         row, column = ((2 * np.arange(n) + 1) * self.size // (2 * n) for n in (height, width))

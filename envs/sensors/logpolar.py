@@ -68,6 +68,16 @@ class LogPolarSensor(Sensor):
     def allocate(self, lanes: int, height: int, width: int, channels: int) -> Prepared:
         return _Averaged(self, lanes, height, width, channels)
 
+    def allocate_on(
+        self, device: Any, lanes: int, height: int, width: int, channels: int
+    ) -> Prepared:
+        from ..device import upload
+        from ..device.eye import DeviceCells, DevicePatches
+
+        patches = DevicePatches(_patch(self), lanes, height, width, channels, device)
+        shares, whole = (upload(values, device) for values in _exact(self))
+        return DeviceCells(patches, shares, whole, self.shape(channels))
+
     def layers(self, height: int, width: int) -> tuple[Layer, ...]:
         # Each pixel shows the cell that holds most of it, where cells hold more than half.
         shares = _shares(self)
@@ -111,14 +121,8 @@ class _Averaged(Prepared):
     ) -> None:
         self._sensor = sensor
         self._half = np.array([(width - 1) / 2, (height - 1) / 2], np.float32)
-        patch = GlimpseSensor(2 * _reach(sensor.radius) + 1)
-        self._images = PreparedImages(patch, lanes, height, width, channels)
-        shares = _shares(sensor)
-        # Sums of whole numbers: exact, so that a glimpse does not depend on the batch.
-        whole = 255 * shares.sum(axis=1)
-        self._dtype: type = np.float32 if whole.max() <= _EXACT else np.float64
-        self._shares: NDArray = shares.T.astype(self._dtype)  # (pixels, cells)
-        self._whole: NDArray[np.float32] = whole.astype(np.float32)
+        self._images = PreparedImages(_patch(sensor), lanes, height, width, channels)
+        self._shares, self._whole = _exact(sensor)
 
     def update(self, lanes: slice | NDArray[np.int64], images: NDArray[Any]) -> None:
         self._images.update(lanes, images)
@@ -136,7 +140,7 @@ class _Averaged(Prepared):
         for first in range(0, lanes, count):
             block = slice(first, first + count)
             seen = self._images.bytes_at(x, y, block).reshape(-1, pixels)
-            sums = (seen.astype(self._dtype) @ self._shares).astype(np.float32)
+            sums = (seen.astype(self._shares.dtype) @ self._shares).astype(np.float32)
             np.divide(sums.reshape(-1, channels, cells), self._whole, out=glimpse[block])
         return glimpse.reshape(lanes, *self._sensor.shape(channels))
 
@@ -161,6 +165,23 @@ def cells_of(sensor: LogPolarSensor, points: int) -> NDArray[np.int64]:
 def _reach(radius: float) -> int:
     """How many pixels beyond the fixated one a circle around its centre touches."""
     return max(0, math.ceil(radius - 0.5))
+
+
+def _patch(sensor: LogPolarSensor) -> GlimpseSensor:
+    """What cuts the square that holds all rings."""
+    return GlimpseSensor(2 * _reach(sensor.radius) + 1)
+
+
+def _exact(sensor: LogPolarSensor) -> tuple[NDArray, NDArray[np.float32]]:
+    """Shares of pixels in cells, `(pixels, cells)`, and what a cell's sum is divided by.
+
+    Sums of bytes times shares are whole numbers, which the shares' dtype holds exactly, so that a
+    glimpse does not depend on the batch.
+    """
+    shares = _shares(sensor)
+    whole = 255 * shares.sum(axis=1)
+    dtype = np.float32 if whole.max() <= _EXACT else np.float64
+    return shares.T.astype(dtype), whole.astype(np.float32)
 
 
 @lru_cache(maxsize=16)

@@ -14,7 +14,7 @@ from .base import Layer, Outline, Prepared, Sensor, as_bytes, to_pixel, widened
 MAX_SCALES = 5  # the 16-pixel box sum of bytes is the largest that fits 16 bits
 _BLOCK = 1 << 18  # bytes of patches that are summed together: what they need stays in the cache
 # What turns a box sum of bytes into a mean in [0, 1], by scale.
-_UNITS = tuple(np.float32(1 / (255 * 4**scale)) for scale in range(MAX_SCALES))
+UNITS = tuple(np.float32(1 / (255 * 4**scale)) for scale in range(MAX_SCALES))
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,13 @@ class GlimpseSensor(Sensor):
 
     def allocate(self, lanes: int, height: int, width: int, channels: int) -> Prepared:
         return PreparedImages(self, lanes, height, width, channels)
+
+    def allocate_on(
+        self, device: Any, lanes: int, height: int, width: int, channels: int
+    ) -> Prepared:
+        from ..device.eye import DevicePatches
+
+        return DevicePatches(self, lanes, height, width, channels, device)
 
     def layers(self, height: int, width: int) -> tuple[Layer, ...]:
         return tuple(self._layer(scale) for scale in range(self.scales))
@@ -157,7 +164,7 @@ class PreparedImages(Prepared):
                 block = slice(first, first + count)
                 seen = patches[self._lanes[block], y[block], x[block]]
                 sums = _box_sums(seen, size, scale).reshape(-1, channels, size, size)
-                np.multiply(sums, _UNITS[scale], out=glimpse[block, scale])
+                np.multiply(sums, UNITS[scale], out=glimpse[block, scale])
         return glimpse.reshape(lanes, scales * channels, size, size)
 
     def bytes_at(
