@@ -78,7 +78,7 @@ class NativeVecEnv(VecEnv):
             )
         if core.device is not None:
             raise ValueError(
-                f"device={str(core.device)!r}: stable-baselines3 takes NumPy arrays, leave device out"
+                f"device={str(core.device)!r}: stable-baselines3 takes NumPy's arrays, leave it out"
             )
         self.env = env
         self._evaluates = core.split != "train"

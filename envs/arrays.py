@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -40,4 +41,4 @@ def uploader(device: Any) -> Callable[[NDArray], Any]:
         return np.ndarray.copy
     from .device import upload
 
-    return lambda values: upload(values, device)
+    return partial(upload, device=device)

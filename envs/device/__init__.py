@@ -29,6 +29,6 @@ def find(device: Any) -> torch.device:
     return found
 
 
-def upload(values: Any, device: torch.device | None) -> Tensor:
+def upload(values: Any, device: torch.device) -> Tensor:
     """A few numbers a lane as a tensor of its own on the device."""
     return torch.tensor(values, device=device)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -63,8 +65,8 @@ class Warping:
         (height, width), (tall, wide) = shape, frame
         n = len(moves)
         middle_x, middle_y = middle(shape, frame)
-        weights = upload(spline(shape, frame), self.device)
         told = upload(moves, self.device).permute(2, 0, 1).reshape(2 * n, -1)
+        weights = _spline(shape, frame, self.device)
         x, y = (told @ weights).reshape(2, n, tall, wide).float()
         x = x + (self._middles(wide) - middle_x).float()
         y = y + (self._middles(tall) - middle_y).float()[:, None]
@@ -106,6 +108,11 @@ class Warping:
 
     def _middles(self, length: int) -> Tensor:
         return torch.arange(length, dtype=torch.float64, device=self.device) + 0.5
+
+
+@lru_cache(maxsize=16)
+def _spline(shape: tuple[int, int], frame: tuple[int, int], device: torch.device) -> Tensor:
+    return upload(spline(shape, frame), device)
 
 
 def _window(
