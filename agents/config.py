@@ -8,7 +8,8 @@
 
 Keys, types and defaults of `env` and `agent` are those of the signatures that they end up in, said
 there once: the environment id's vector entry point, and the learner's `__init__`. Reading happens
-in two steps: the id and the agent's name first, then everything against their signatures.
+in two steps: the id, its sensor and the agent's name first, then everything against their
+signatures.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ import gymnasium
 import yaml
 
 from ..envs.registration import keywords
+from ..envs.sensors import SENSORS
 from .errors import UserError, did_you_mean
 from .gaze import GAZES
 from .learners import LEARNERS
@@ -34,7 +36,7 @@ from .schema import Checker, Parameter, parameters_of, settable
 _ENV_OWN = frozenset(
     [
         *("num_envs", "paths", "shard", "split", "placements"),
-        *("scene", "task", "autoreset_mode", "render_mode"),
+        *("scene", "task", "device", "autoreset_mode", "render_mode"),
     ]
 )
 _PARTS = ("env", "agent", "train")
@@ -186,7 +188,8 @@ def resolve(
     learner = LEARNERS[agent]
     parts["env"] = {**learner.env_defaults, **parts["env"]}
     gaze = {"gaze": Parameter(Literal[tuple(GAZES)] | None, None)}
-    env_keywords = check.part("env", parts["env"], env_parameters(env_id) | gaze)
+    sensor = check.choice("env", {"sensor": "retina"} | parts["env"], "sensor", list(SENSORS))
+    env_keywords = check.part("env", parts["env"], env_parameters(env_id, sensor) | gaze)
     agent_keywords = check.part(
         "agent", parts["agent"], settable(learner.parameters(), learner.own)
     )
@@ -219,9 +222,9 @@ def env_ids() -> list[str]:
     return sorted(name for name in gymnasium.registry if name.startswith("saccade/"))
 
 
-def env_parameters(env_id: str) -> dict[str, Parameter]:
-    """The settable keywords of an id, with the id's own defaults."""
-    return settable(keywords(env_id), _ENV_OWN)
+def env_parameters(env_id: str, sensor: str = "retina") -> dict[str, Parameter]:
+    """The settable keywords of an id seen through a sensor, with the id's own defaults."""
+    return settable(keywords(env_id, sensor), _ENV_OWN)
 
 
 class _Loader(yaml.SafeLoader):

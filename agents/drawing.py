@@ -13,9 +13,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ..envs.render import outside_margin
 from ..envs.scenes import MovingScene
-from ..envs.sensor import GlimpseSensor
+from ..envs.sensors import Sensor
 from ..envs.words import named, truth, verdict
 from . import pictures
 from .pictures import Trace, Verdict
@@ -38,7 +37,7 @@ class Looks:
 
     images: NDArray[np.uint8]
     verdicts: Sequence[Verdict]
-    sensor: GlimpseSensor
+    sensor: Sensor
     traces: Sequence[Trace] | None = None
     outlines: NDArray[np.float32] | None = None
     cuts: NDArray[np.float32] | None = None
@@ -166,7 +165,7 @@ def _paths(seen: Looks) -> Drawing:
         caption += "; a cross where the last aim went, dashes round the target"
     return Drawing(
         "paths",
-        pictures.paths_grid(traces, sensor.size, sensor.scales),
+        pictures.paths_grid(traces, sensor),
         f"{caption}.",
         lambda: pictures.episode_frames(traces, sensor),
     )
@@ -215,15 +214,14 @@ def _margin(seen: Looks) -> int:
     """Image pixels to show around the images."""
     height, width = seen.images.shape[1:3]
     if seen.traces is not None:
-        size, scales = seen.sensor.size, seen.sensor.scales
-        return min(outside_margin(height, width, size, scales), max(1, size // 2))
+        return pictures.path_margin(height, width, seen.sensor)
     return 0 if seen.outlines is None else soft.margin_for(seen.outlines, height, width)
 
 
 def _panels(seen: Looks, frame: soft.Frame) -> list[Any]:
     """The panel of each scene that says most: the path, the frame, the map, or the image alone."""
     if seen.traces is not None:
-        how = (seen.sensor.size, seen.sensor.scales, frame.zoom, frame.margin)
+        how = (seen.sensor, frame.zoom, frame.margin)
         return [trace.last(*how) for trace in seen.traces]
     if seen.outlines is not None:
         pairs = zip(seen.images, seen.outlines, strict=True)

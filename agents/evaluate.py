@@ -302,7 +302,6 @@ def _row(
     against: Episodes | None = None,
 ) -> Row:
     height, width, channels = core.image_shape
-    size, scales = int(core.sensor.size), int(core.sensor.scales)
     context = core.context_size**2 * channels if "context" in core.reveal else 0  # read once
     wrong = ~seen.success
     behind = None
@@ -314,13 +313,13 @@ def _row(
         error=stats.proportion_interval(wrong, images),
         reward=stats.mean_interval(seen.reward, images),
         glimpses=glimpses,
-        sensor_values=glimpses * size * size * scales * channels + context,
+        sensor_values=glimpses * math.prod(core.sensor.shape(channels)) + context,
         scanpath=scanpath.measures(
-            seen.fixations, seen.boxes, height=height, width=width, size=size, scales=scales
+            seen.fixations, seen.boxes, height=height, width=width, sensor=core.sensor
         ),
         behind=behind,
         attention=attention.of_paths(
-            seen.fixations, seen.boxes, height=height, width=width, size=size
+            seen.fixations, seen.boxes, height=height, width=width, size=core.sensor.size
         ),
         attention_map=GLIMPSED,
         reports=_reports(seen, images),

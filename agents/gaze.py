@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..envs.draws import make_key, uniform
-from ..envs.sensor import pixel_to_fixation
+from ..envs.sensors import pixel_to_fixation
 
 # A new gaze is a class and a line here; strings, so that naming one imports nothing.
 GAZES: dict[str, str] = {

@@ -33,8 +33,9 @@ class GazedVectorEnv(VectorWrapper):
         keep: revealed keys that the agent observes as well.
 
     Raises:
-        ValueError: another autoreset mode, an unknown gaze, a key that is not revealed, or a task
-            that judges where the eye goes, so that nothing would be left to the agent.
+        ValueError: another autoreset mode, an unknown gaze, a key that is not revealed,
+            observations on a device, or a task that judges where the eye goes, so that nothing
+            would be left to the agent.
     """
 
     def __init__(self, env: VectorEnv, gaze: str | Gaze, keep: Iterable[str] = ()) -> None:
@@ -46,6 +47,10 @@ class GazedVectorEnv(VectorWrapper):
                 "tell: make the environment with autoreset_mode='Disabled'"
             )
         core: Any = env.unwrapped
+        if core.device is not None:
+            raise ValueError(
+                f"device={str(core.device)!r}: gazes look at NumPy arrays, leave device out"
+            )
         task = core.task
         if task.judged == "aim":
             raise ValueError(

@@ -27,7 +27,8 @@ class Learner:
     config therefore cannot; `action` is the environment's action mode where the config names none;
     `autoreset` is how its training environment resets; `whole` says that it is a `SoftNetwork`,
     which sees the whole image and answers at once; `reveal` is what the environment shows beside
-    glimpses where the config names nothing.
+    glimpses where the config names nothing; `tensors` says that it learns from observations on its
+    own device, where that is not the CPU.
     """
 
     entry: str
@@ -36,6 +37,7 @@ class Learner:
     own: frozenset[str] = frozenset({"env", "seed", "device"})
     whole: bool = False
     reveal: tuple[str, ...] = ()
+    tensors: bool = False
 
     def load(self) -> Any:
         """Import and return the class."""
@@ -78,8 +80,8 @@ def _soft(entry: str) -> Learner:
 
 
 LEARNERS: dict[str, Learner] = {
-    "ram": Learner("ram.learner:RAM", action="dict"),
-    "dram": Learner("ram.dram:DRAM", action="dict", reveal=("context",)),
+    "ram": Learner("ram.learner:RAM", action="dict", tensors=True),
+    "dram": Learner("ram.dram:DRAM", action="dict", reveal=("context",), tensors=True),
     "ppo": Learner("agents.baselines:PPO", action="grid", autoreset="SameStep"),
     "a2c": Learner("agents.baselines:A2C", action="grid", autoreset="SameStep"),
     "dqn": Learner("agents.baselines:DQN", action="discrete", autoreset="SameStep"),

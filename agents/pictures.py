@@ -22,7 +22,7 @@ from ..envs.words import APART
 if TYPE_CHECKING:
     from PIL import Image
 
-    from ..envs.sensor import GlimpseSensor
+    from ..envs.sensors import Sensor
 
 CELL = 220  # pixels that a grid cell's longer side aims at
 STRIP_CELL = 150  # of a moment in a strip
@@ -78,10 +78,8 @@ class Trace:
         """Whether the scene moves."""
         return len(self.frames) > 1
 
-    def panel(
-        self, begin: int, end: int, size: int, scales: int, zoom: int, margin: int
-    ) -> Image.Image:
-        """The scene with fixations `begin` to before `end`, each one's finest patch outlined.
+    def panel(self, begin: int, end: int, sensor: Sensor, zoom: int, margin: int) -> Image.Image:
+        """The scene with fixations `begin` to before `end`, each one's finest part outlined.
 
         With the last fixation comes how it ended: what was there then, and the aim.
         """
@@ -93,8 +91,7 @@ class Trace:
         return paint_path(
             self.frames[moment if self.moving else 0],
             self.fixations[begin:end],
-            size,
-            scales,
+            sensor,
             zoom=zoom,
             margin=margin,
             all_outlines=True,
@@ -102,23 +99,23 @@ class Trace:
             **marks,
         )
 
-    def last(self, size: int, scales: int, zoom: int, margin: int) -> Image.Image:
+    def last(self, sensor: Sensor, zoom: int, margin: int) -> Image.Image:
         """The scene at the end: with its path, or where it moves with the newest part of that."""
         count = len(self.fixations)
         begin = max(0, count - TAIL) if self.moving else 0
-        return self.panel(begin, count, size, scales, zoom, margin)
+        return self.panel(begin, count, sensor, zoom, margin)
 
 
-def paths_grid(traces: Sequence[Trace], size: int, scales: int, columns: int = 4) -> np.ndarray:
+def paths_grid(traces: Sequence[Trace], sensor: Sensor, columns: int = 4) -> np.ndarray:
     """Draw one whole fixation path an episode, in a grid: uint8 RGB (h, w, 3).
 
-    Each cell shows the image, its numbered fixations from light to dark and the finest patch of
+    Each cell shows the image, its numbered fixations from light to dark and the finest part of
     each; below it a tick or a cross and the verdict. An episode whose scene moves is a strip of
     `MOMENTS` such pictures, each with the fixations since the one before it.
 
     Arguments:
         traces: one an episode, all of one shape, at least one.
-        size, scales: the sensor's; the cells' surround depends on them.
+        sensor: what the agent looked through; the cells' surround depends on it.
         columns: cells side by side.
 
     Raises:
@@ -130,7 +127,7 @@ def paths_grid(traces: Sequence[Trace], size: int, scales: int, columns: int = 4
     count = len(traces)
     moments = min(MOMENTS, max(len(trace.fixations) for trace in traces)) if moving else 1
     columns = max(1, min(columns // 2 if moving else columns, count))
-    margin = min(outside_margin(height, width, size, scales), max(1, size // 2))
+    margin = path_margin(height, width, sensor)
     zoom = max(1, round((STRIP_CELL if moving else CELL) / (max(height, width) + 2 * margin)))
     side = ((width + 2 * margin) * zoom, (height + 2 * margin) * zoom)
     cell = (moments * (side[0] + GAP // 3) - GAP // 3, side[1])
@@ -142,16 +139,14 @@ def paths_grid(traces: Sequence[Trace], size: int, scales: int, columns: int = 4
         x, y = GAP + n % columns * pitch[0], GAP + n // columns * pitch[1]
         parts = np.array_split(np.arange(len(trace.fixations)), moments)
         for k, part in enumerate(part for part in parts if len(part)):
-            panel = trace.panel(int(part[0]), int(part[-1]) + 1, size, scales, zoom, margin)
+            panel = trace.panel(int(part[0]), int(part[-1]) + 1, sensor, zoom, margin)
             grid.paste(panel, (x + k * (side[0] + GAP // 3), y))
         good, text = trace.verdict
         write_caption(pen, (x + 2, y + cell[1] + CAPTION // 2), text, good, cell[0] - 4, 14)
     return np.array(grid)
 
 
-def episode_frames(
-    traces: Sequence[Trace], sensor: GlimpseSensor, *, hold: int = 4
-) -> list[np.ndarray]:
+def episode_frames(traces: Sequence[Trace], sensor: Sensor, *, hold: int = 4) -> list[np.ndarray]:
     """The frames of episodes one after another, each uint8 RGB of one size, for a GIF or MP4.
 
     An episode of T glimpses gives T frames, then `hold` times how it ended.
@@ -174,25 +169,29 @@ def episode_frames(
 
 
 def _moment(
-    trace: Trace, seen: int, moment: int, sensor: GlimpseSensor, text: str, **marks: Any
+    trace: Trace, seen: int, moment: int, sensor: Sensor, text: str, **marks: Any
 ) -> np.ndarray:
     """The frame of an episode at a moment, 0 to t, after so many glimpses."""
     image = trace.frames[moment if trace.moving else 0]
     first = max(0, seen - TAIL) if trace.moving else 0
     path = trace.fixations[first:seen]
-    glimpse = sensor(image[None], path[-1:])[0]  # (scales * C, size, size)
+    glimpse = sensor(image[None], path[-1:])[0]  # sensor.shape(C)
     count = f"glimpse {seen}/{trace.glimpses}"
     return draw(
         image,
         path,
-        sensor.size,
-        sensor.scales,
+        sensor,
         glimpse,
         caption=f"{count}{APART}{text}" if text else count,
         box=None if trace.boxes is None else trace.boxes[moment],
         first=first + 1,
         **marks,
     )
+
+
+def path_margin(height: int, width: int, sensor: Sensor) -> int:
+    """Image pixels to show around an image for paths, whose finest parts alone are outlined."""
+    return min(outside_margin(height, width, sensor), max(1, sensor.size // 2))
 
 
 def save_png(path: str | os.PathLike[str], rgb: np.ndarray) -> Path:

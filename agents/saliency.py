@@ -33,7 +33,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..envs.scenes import MovingScene
-from ..envs.sensor import fixation_to_pixel, pixel_to_fixation
+from ..envs.sensors import fixation_to_pixel, pixel_to_fixation
 from .gaze import Gaze, Sight
 
 FLAT = 1e-4  # a map whose values span less has nothing in it

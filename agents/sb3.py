@@ -61,7 +61,7 @@ class NativeVecEnv(VecEnv):
         env: a native vector environment with autoreset in the same step.
 
     Raises:
-        ValueError: another autoreset mode, or Dict actions.
+        ValueError: another autoreset mode, Dict actions, or observations on a device.
     """
 
     def __init__(self, env: Any) -> None:
@@ -75,6 +75,10 @@ class NativeVecEnv(VecEnv):
             raise ValueError(
                 "action='dict' has a Dict action space, which stable-baselines3 has no policy "
                 "for: use action='grid', 'box', 'discrete' or 'fixation'"
+            )
+        if core.device is not None:
+            raise ValueError(
+                f"device={str(core.device)!r}: stable-baselines3 takes NumPy arrays, leave device out"
             )
         self.env = env
         self._evaluates = core.split != "train"

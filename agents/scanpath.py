@@ -9,6 +9,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from ..envs.canvas import margins, window_at, windows
+from ..envs.sensors import OUTSIDE, Sensor
+
 
 def pixels_of(fixations: NDArray[np.float32], height: int, width: int) -> NDArray[np.float32]:
     """The pixel (x, y) that each fixation names, as floats so that NaN stays NaN."""
@@ -31,21 +34,20 @@ def measures(
     *,
     height: int,
     width: int,
-    size: int,
-    scales: int,
+    sensor: Sensor,
     cells: int = 8,
 ) -> dict[str, float]:
-    """Scanpath measures by name.
+    """Scanpath measures by name, of paths looked along through `sensor`.
 
     on_target          share of fixations in the target's box
     ever_on_target     share of scenes in which one was
     first_on_target    mean number of the first glimpse on it, where there was one (NaN: nowhere)
     amplitude          mean distance between successive fixations, pixels
-    revisits           share of fixations, the first left out, less than half a glimpse from an
-                       earlier one of the same path
+    revisits           share of fixations, the first left out, less than half a glimpse (of its
+                       finest part) from an earlier one of the same path
     entropy            bits of where the n-th glimpse goes across scenes, on cells x cells, mean
                        over n > 1: 0 where every image is looked at alike, 2 log2(cells) at most
-    distinct_pixels    mean number of the image's pixels that some patch of the path covered
+    distinct_pixels    mean number of the image's pixels that some glimpse of the path showed
     """
     pixels = pixels_of(fixations, height, width)
     present = np.isfinite(pixels).all(axis=2)  # (N, T)
@@ -57,35 +59,31 @@ def measures(
         "ever_on_target": float(ever.mean()),
         "first_on_target": _mean(hits[ever].argmax(axis=1) + 1.0),
         "amplitude": _mean(steps[np.isfinite(steps)]),
-        "revisits": _revisits(pixels, size / 2),
+        "revisits": _revisits(pixels, sensor.size / 2),
         "entropy": _entropy(fixations, cells),
-        "distinct_pixels": float(distinct_pixels(pixels, height, width, size, scales).mean()),
+        "distinct_pixels": float(distinct_pixels(pixels, height, width, sensor).mean()),
     }
 
 
 def distinct_pixels(
-    pixels: NDArray[np.float32], height: int, width: int, size: int, scales: int
+    pixels: NDArray[np.float32], height: int, width: int, sensor: Sensor
 ) -> NDArray[np.int64]:
-    """How many pixels of the image the patches of each path cover together, (N,)."""
+    """How many pixels of the image the glimpses of each path (N, T, 2) show together, (N,)."""
+    layers = sensor.layers(height, width)
+    before, behind = margins(layers)
+    sides = height + before + behind, width + before + behind
     count = np.zeros(len(pixels), np.int64)
     for start in range(0, len(pixels), 1024):  # a thousand images at a time fit the cache
         part = pixels[start : start + 1024]
-        corners = np.zeros((len(part), height + 1, width + 1), np.int16)
+        seen = np.zeros((len(part), 1, *sides), np.bool_)
         for t in range(part.shape[1]):
             there = np.flatnonzero(np.isfinite(part[:, t]).all(axis=1))
             x, y = part[there, t].astype(np.int64).T
-            for scale in range(scales):
-                extent = size * 2**scale
-                left, top = (np.clip(v - extent // 2, 0, None) for v in (x, y))
-                right = np.clip(x - extent // 2 + extent, 0, width)
-                bottom = np.clip(y - extent // 2 + extent, 0, height)
-                np.add.at(corners, (there, top, left), 1)
-                np.add.at(corners, (there, bottom, right), 1)
-                np.add.at(corners, (there, top, right), -1)
-                np.add.at(corners, (there, bottom, left), -1)
-        # A rectangle is the double running sum of its four signed corners.
-        covered = corners.cumsum(axis=1).cumsum(axis=2)[:, :height, :width] > 0
-        count[start : start + len(part)] = covered.sum(axis=(1, 2))
+            for layer in layers:
+                place = (there, *window_at(layer, x, y, before))
+                windows(seen, *layer.rank.shape)[place] |= layer.rank < OUTSIDE
+        inside = seen[:, 0, before : before + height, before : before + width]
+        count[start : start + len(part)] = inside.sum(axis=(1, 2))
     return count
 
 

@@ -112,8 +112,11 @@ def _learn(config: Config, run: RunFolder, learner: Any, evaluation: tuple[Any, 
 def _training_env(config: Config) -> Any:
     # A learner without lanes that share a scene has no keyword `paths`.
     own = {key: value for key, value in config.agent.keywords.items() if key in _LANES}
-    reset = LEARNERS[config.agent.name].autoreset
-    return make_env(config, "train", autoreset_mode=reset, **own)
+    learner = LEARNERS[config.agent.name]
+    if learner.tensors and config.device != "cpu" and not config.env.gaze:
+        check_device(config.device)
+        own["device"] = config.device  # what is seen is where it is learned from
+    return make_env(config, "train", autoreset_mode=learner.autoreset, **own)
 
 
 def _evaluation_envs(config: Config) -> tuple[Any, Any]:

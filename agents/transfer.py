@@ -100,8 +100,8 @@ def transfer(
 
 def _varied(config: Config, key: str, value: Any) -> Config:
     """The config with another value in its environment; UserError where that does not fit."""
-    if key not in env_parameters(config.env.id):
-        known = list(env_parameters(config.env.id))
+    known = list(env_parameters(config.env.id, config.env.keywords["sensor"]))
+    if key not in known:
         raise UserError(f"{config.env.id}: has no keyword '{key}'{did_you_mean(key, known)}")
     plain = config.to_dict()
     changed = {**plain, "env": {**plain["env"], key: value}}

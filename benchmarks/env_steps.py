@@ -27,7 +27,7 @@ import gymnasium as gym
 import numpy as np
 
 import saccade  # noqa: F401  (registers the environments)
-from saccade.envs.sensor import GlimpseSensor
+from saccade.envs.sensors import GlimpseSensor
 
 IDS = ("saccade/MNIST-v0", "saccade/TranslatedMNIST-v0", "saccade/ClutteredMNIST-v0")
 DRAWN = 14  # batches of actions drawn beforehand: two whole episodes of six glimpses

@@ -38,7 +38,7 @@ def main(file: str) -> None:
     for name, cells in rows.items():
         paths = path_of(GazedVectorEnv(env, name))
         for frame, path, box in zip(frames, paths, boxes, strict=True):
-            look = (frame, path, sensor.size, sensor.scales)
+            look = (frame, path, sensor)
             cells.append(paint_path(*look, zoom=ZOOM, margin=0, box=box, all_outlines=True))
     rows["saliency map"] = maps
     side = ZOOM * frames.shape[1] + GAP

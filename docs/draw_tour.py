@@ -38,7 +38,7 @@ from saccade.agents.runs import RunFolder
 from saccade.agents.soft.masks import MaskBranch
 from saccade.agents.soft.se import SqueezeExcitation
 from saccade.envs.render import INK, PAGE, as_rgb, font, paint_path, scale_colour, write_caption
-from saccade.envs.sensor import fixation_to_pixel
+from saccade.envs.sensors import fixation_to_pixel
 
 SCENES = 4
 TILE, APART, LINE, ZOOM = 64, 6, 18, 3  # of the picture of glimpses
@@ -90,7 +90,7 @@ def glimpses(seen: Looks) -> np.ndarray:
     for n in range(count):
         top, path = 2 * LINE + n * pitch, paths[n]
         how = {"zoom": ZOOM, "margin": margin, "all_outlines": True}
-        page.paste(paint_path(seen.images[n], path, sensor.size, sensor.scales, **how), (GAP, top))
+        page.paste(paint_path(seen.images[n], path, sensor, **how), (GAP, top))
         right, said = seen.verdicts[n]
         write_caption(pen, (GAP, top + side + LINE // 2 + 2), said, right, side, 13)
         glimpsed = sensor(

@@ -1,4 +1,4 @@
-"""What can be seen: data, scenes, the glimpse sensor, tasks, and the Gymnasium environments."""
+"""What can be seen: data, scenes, sensors, tasks, and the Gymnasium environments."""
 
 from __future__ import annotations
 
@@ -11,7 +11,11 @@ _HOME = {
     "from_torch": ".datasets",
     "from_huggingface": ".datasets",
     "read_video": ".datasets",
-    "GlimpseSensor": ".sensor",
+    "Sensor": ".sensors",
+    "GlimpseSensor": ".sensors",
+    "FoveaSensor": ".sensors",
+    "LogPolarSensor": ".sensors",
+    "BilinearSensor": ".sensors",
     "GlimpseEnv": ".single",
     "GlimpseVectorEnv": ".core",
     "GlimpseObservation": ".wrapper",

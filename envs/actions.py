@@ -14,6 +14,7 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
+from .arrays import on_host
 from .draws import uniform
 
 _BOUND = np.float32(1 + 1e-6)  # rounding in a policy's tanh or clip is no error
@@ -355,13 +356,13 @@ ACTIONS: dict[str, type[ActionMode]] = {
 
 
 def as_array(values: Any, name: str) -> NDArray:
-    """`values` as an array.
+    """`values` as an array of the host.
 
     Raises:
         ActionError: they are none.
     """
     try:
-        return np.asarray(values)
+        return np.asarray(on_host(values))
     except (TypeError, ValueError) as error:
         kind = type(values).__name__
         raise ActionError(f"{name} of type {kind}: not an array of numbers") from error

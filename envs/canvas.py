@@ -9,16 +9,18 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
-from .sensor import GlimpseSensor, fixation_to_pixel
+from .sensors import Layer, Sensor, fixation_to_pixel
+
+UNSEEN = 254  # a rank coarser than any that a glimpse has
 
 
 class Canvas:
     """One picture a lane, onto which each glimpse is painted where it was seen.
 
-    Coarse patches are painted first and finer ones over them; what was once seen finer stays.
+    Coarse layers are painted first and finer ones over them; what was once seen finer stays.
     Painting a glimpse twice changes nothing.
 
-    State: the painted values, float32, and the finest scale that each pixel was seen at, both with
+    State: the painted values, float32, and the finest rank that each pixel was seen at, both with
     a margin for the part of a glimpse that lies off the image.
 
     Args:
@@ -27,38 +29,38 @@ class Canvas:
         frame_shape: `(H, W, C)` of the images.
     """
 
-    def __init__(
-        self, sensor: GlimpseSensor, lanes: int, frame_shape: tuple[int, int, int]
-    ) -> None:
-        self.sensor = sensor
+    def __init__(self, sensor: Sensor, lanes: int, frame_shape: tuple[int, int, int]) -> None:
         self._height, self._width, channels = frame_shape
-        largest = sensor.extent(sensor.scales - 1)
-        self._margin = largest // 2
-        padded = (self._height + largest - 1, self._width + largest - 1)
+        self._layers = sensor.layers(self._height, self._width)
+        self._before, behind = margins(self._layers)
+        extra = self._before + behind
+        padded = (self._height + extra, self._width + extra)
         self._values = np.zeros((lanes, channels, *padded), np.float32)
-        self._finest = np.full((lanes, 1, *padded), sensor.scales, np.uint8)
+        self._finest = np.full((lanes, 1, *padded), UNSEEN, np.uint8)
         self._lanes = np.arange(lanes)
 
     def clear(self, lanes: NDArray[np.int64] | slice) -> None:
         """Forget what was seen in `lanes`."""
         self._values[lanes] = 0
-        self._finest[lanes] = self.sensor.scales
+        self._finest[lanes] = UNSEEN
 
     def paint(self, glimpse: NDArray[np.float32], fixation: NDArray[np.float32]) -> None:
-        """Add one glimpse of every lane, `(n, scales * C, size, size)`, seen from `(n, 2)`."""
+        """Add one glimpse of every lane, `(n, k * C, rows, columns)`, seen from `(n, 2)`."""
         x = fixation_to_pixel(fixation[:, 0], self._width)
         y = fixation_to_pixel(fixation[:, 1], self._height)
-        patches = np.split(glimpse, self.sensor.scales, axis=1)
-        for scale in reversed(range(self.sensor.scales)):
-            extent = self.sensor.extent(scale)
-            offset = self._margin - extent // 2
-            place = (self._lanes, y + offset, x + offset)
-            patch = patches[scale].repeat(1 << scale, axis=2).repeat(1 << scale, axis=3)
-            values, finest = _windows(self._values, extent), _windows(self._finest, extent)
-            if scale:
+        lanes, channels = self._values.shape[:2]
+        # A row of values a channel, through all views: (n, C, k * rows * columns).
+        seen = glimpse.reshape(lanes, -1, channels, *glimpse.shape[2:]).swapaxes(1, 2)
+        seen = seen.reshape(lanes, channels, -1)
+        for layer in reversed(self._layers):
+            rank = layer.rank
+            place = (self._lanes, *window_at(layer, x, y, self._before))
+            patch = seen.take(layer.value, axis=2)  # (n, C, tall, wide)
+            values, finest = (windows(p, *rank.shape) for p in (self._values, self._finest))
+            if rank.any():
                 before = finest[place]
-                patch = np.where(before >= scale, patch, values[place])
-                finest[place] = np.minimum(before, scale)
+                patch = np.where(before >= rank, patch, values[place])
+                finest[place] = np.minimum(before, rank)
             else:
                 finest[place] = 0
             values[place] = patch
@@ -68,15 +70,35 @@ class Canvas:
 
         0 where nothing was seen; the last plane is 1 where it was seen at full resolution.
         """
-        rows = slice(self._margin, self._margin + self._height)
-        columns = slice(self._margin, self._margin + self._width)
+        rows = slice(self._before, self._before + self._height)
+        columns = slice(self._before, self._before + self._width)
         values, finest = self._values[:, :, rows, columns], self._finest[:, :, rows, columns]
         return np.concatenate([values, finest == 0], axis=1, dtype=np.float32)
 
 
-def _windows(planes: NDArray, extent: int) -> NDArray:
-    """All square windows of planes `(n, C, H, W)`: a view `(n, h, w, C, extent, extent)`."""
+def margins(layers: tuple[Layer, ...]) -> tuple[int, int]:
+    """How many pixels before and behind an image the layers of a glimpse from it may reach."""
+    moved = [(layer.first, max(layer.rank.shape)) for layer in layers if layer.first is not None]
+    before = max((-first for first, _ in moved), default=0)
+    return max(before, 0), max([first + side - 1 for first, side in moved] + [0])
+
+
+def window_at(
+    layer: Layer, x: NDArray[np.int64], y: NDArray[np.int64], margin: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Row and column `(n,)` where a layer's window begins, of planes with such a margin.
+
+    `x` and `y` `(n,)` are the fixated pixels.
+    """
+    if layer.first is None:
+        still = np.full_like(x, margin)
+        return still, still
+    return y + (layer.first + margin), x + (layer.first + margin)
+
+
+def windows(planes: NDArray, tall: int, wide: int) -> NDArray:
+    """All windows of planes `(n, C, H, W)`: a view `(n, h, w, C, tall, wide)`."""
     lanes, channels, height, width = planes.shape
     lane, channel, row, column = planes.strides
-    shape = (lanes, height - extent + 1, width - extent + 1, channels, extent, extent)
+    shape = (lanes, height - tall + 1, width - wide + 1, channels, tall, wide)
     return as_strided(planes, shape, (lane, row, column, channel, row, column))

@@ -15,7 +15,8 @@ class Context:
     The image is cut into `size` x `size` equal boxes, whatever its shape, and each is averaged;
     a pixel on the border of two boxes counts for both by its share.
 
-    State: the pictures, float32 `(n, C, size, size)`.
+    State: the pictures, float32 `(n, C, size, size)`; and what a picture is: `rows` and `columns`,
+    shares of each pixel in each box, and `whole`, what the sum of a box of bytes is divided by.
 
     Args:
         lanes: number of lanes, n.
@@ -27,9 +28,9 @@ class Context:
         height, width, channels = frame_shape
         whole = 255 * height * width
         self._dtype: type = np.float32 if whole <= _EXACT else np.float64
-        self._rows: NDArray = _shares(height, size).astype(self._dtype)  # (size, H)
-        self._columns: NDArray = _shares(width, size).T.astype(self._dtype)  # (W, size)
-        self._whole = np.float32(whole)
+        self.rows: NDArray = _shares(height, size).astype(self._dtype)  # (size, H)
+        self.columns: NDArray = _shares(width, size).T.astype(self._dtype)  # (W, size)
+        self.whole = np.float32(whole)
         self._pictures = np.zeros((lanes, channels, size, size), np.float32)
         self._lanes = np.arange(lanes)
 
@@ -39,8 +40,8 @@ class Context:
         for first in range(0, len(lanes), _BLOCK):
             block = slice(first, first + _BLOCK)
             planes: NDArray = np.moveaxis(frames[block], 3, 1).astype(self._dtype)  # (b, C, H, W)
-            sums = self._rows @ planes @ self._columns  # (b, C, size, size)
-            self._pictures[lanes[block]] = sums.astype(np.float32) / self._whole
+            sums = self.rows @ planes @ self.columns  # (b, C, size, size)
+            self._pictures[lanes[block]] = sums.astype(np.float32) / self.whole
 
     def picture(self) -> NDArray[np.float32]:
         """The pictures of all lanes, in [0, 1], a fresh array."""

@@ -16,6 +16,7 @@ from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
 from .actions import ACTIONS
+from .arrays import as_planes, find_device, on_host, uploader
 from .asking import Asking
 from .checks import at_least, choose, flag, pair
 from .datasets import Source, folder_options, load_dataset
@@ -26,7 +27,7 @@ from .layout import final_infos, observation_space, with_masks
 from .options import check_seed, read_options
 from .parts import build, check_options, kind_of
 from .scenes import SCENES, Scene
-from .sensor import GlimpseSensor
+from .sensors import SENSORS, Sensor
 from .stage import Stage
 from .tasks import TASKS, Task, Turn
 from .viewer import Viewer
@@ -56,7 +57,8 @@ class GlimpseVectorEnv(VectorEnv):
         split: `"train"` (shuffled epochs, scenes fresh every time), `"validation"` or `"test"`
             (in order, each scene a pure function of scene, split and index).
         glimpses: T, glimpses and steps an episode.
-        size, scales: the sensor's.
+        sensor: a sensor's name or a `Sensor`; its options too (`rings`, `wedges`, ...).
+        size, scales: of a sensor that goes by name, where it has them.
         action: `"box"`, `"dict"`, `"grid"`, `"discrete"` or `"fixation"`.
         grid: rows and columns of cells for `"grid"` and `"discrete"`.
         stop: whether the agent may end an episode before the last glimpse.
@@ -72,6 +74,10 @@ class GlimpseVectorEnv(VectorEnv):
         answerer: for `action="fixation"`: `answerer(observation, episode_start)` gives scores
             `(n, K)`; it keeps its own state for each lane, and sees the present glimpse of lanes
             that go on once more where `reset_mask` resets others.
+        device: a PyTorch device, such as `"cuda"`, that images, glimpses and all that is seen live
+            on: observations are tensors there. What else a lane is at stays on the host, a few
+            numbers a lane, as NumPy: actions (tensors will do), rewards, ends and infos. Scenes are
+            those of the NumPy path. None: NumPy alone.
         autoreset_mode: Gymnasium's, as a member or by value.
         render_mode: None, `"rgb_array"` (a frame a lane) or `"human"` (a window on lane 0).
 
@@ -100,6 +106,7 @@ class GlimpseVectorEnv(VectorEnv):
         task: str | Task = "classify",
         split: Split = "train",
         glimpses: int = 6,
+        sensor: Literal["retina", "fovea", "logpolar", "bilinear"] | Sensor = "retina",
         size: int = 8,
         scales: int = 1,
         action: str = "box",
@@ -116,6 +123,7 @@ class GlimpseVectorEnv(VectorEnv):
         reveal: Sequence[str] = (),
         context_size: int = 12,
         answerer: Answerer | None = None,
+        device: str | None = None,
         autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
         render_mode: str | None = None,
         **options: Any,
@@ -139,14 +147,24 @@ class GlimpseVectorEnv(VectorEnv):
         self.num_classes = dataset.num_classes
         self._shown = dataset.split(split)  # copied and pickled as the handle that it is
         self._labels = self._shown.labels
-        kinds = kind_of("scene", scene, SCENES), kind_of("task", task, TASKS)
+        kinds = (
+            kind_of("scene", scene, SCENES),
+            kind_of("task", task, TASKS),
+            kind_of("sensor", sensor, SENSORS),
+        )
         check_options(options, kinds, GlimpseVectorEnv.__init__)
         self.scene = build(scene, kinds[0], options)
         self.image_shape = self.scene.frame_shape(dataset.shape)  # (H, W, C)
-        self.sensor = GlimpseSensor(size, scales)
+        # An id has values for these: they are not told apart from what is asked for, and a sensor
+        # that is handed in brings its own.
+        own = {"size": size, "scales": scales} if isinstance(sensor, str) else {}
+        self.sensor = build(sensor, kinds[2], options | own)
         self.context_size = at_least("context_size", context_size, 1)
         context = self.context_size if "context" in self.reveal else None
-        self._eye = Eye(self.sensor, n, self.image_shape, moves, reach, memory, context)
+        self.device = find_device(device)
+        eye = (self.sensor, n, self.image_shape, moves, reach, memory, context)
+        self._eye = Eye(*eye, self.device)
+        self._upload = uploader(self.device)
         self.moves, self.reach = moves, reach
 
         # What is asked, and how it is answered.
@@ -181,7 +199,8 @@ class GlimpseVectorEnv(VectorEnv):
         self._progress = steps.astype(np.float32)[:, None]
         self._index = np.zeros(n, np.int64)
         self._scores = np.zeros((n, self.answers), np.float32)
-        self._stage = Stage(self.scene, self._shown, self.image_shape, n, self.glimpses)
+        shown = (self._shown, self.image_shape, n, self.glimpses)
+        self._stage = Stage(self.scene, *shown, self.device)
         self._asking = Asking(self.task, self._stage, self.glimpses)
         self.answer_names = self.task.answer_names(self.classes)
         if render_mode is not None:
@@ -255,8 +274,11 @@ class GlimpseVectorEnv(VectorEnv):
     # ------------------------------------------------------------------ beyond Gymnasium
 
     @property
-    def images(self) -> NDArray[np.uint8]:
-        """The frame before the eye in every lane, uint8 `(n, H, W, C)`; not to be changed."""
+    def images(self) -> Any:
+        """The frame before the eye in every lane, uint8 `(n, H, W, C)`; not to be changed.
+
+        A tensor where there is a device.
+        """
         return self._stage.frames
 
     @property
@@ -430,14 +452,13 @@ class GlimpseVectorEnv(VectorEnv):
             self._scores = checked_scores(scores, self.num_envs, self.answers)
         return observation
 
-    def _look(self) -> dict[str, NDArray]:
-        observation: dict[str, NDArray] = self._eye.observe()
-        observation["progress"] = self._progress[self._seen]
+    def _look(self) -> dict[str, Any]:
+        observation = self._eye.observe()
+        observation["progress"] = self._upload(self._progress[self._seen])
         if "image" in self.reveal:
-            image = np.moveaxis(self.images, 3, 1).astype(np.float32)
-            observation["image"] = image / np.float32(255)
+            observation["image"] = as_planes(self.images)
         if "box" in self.reveal:
-            observation["box"] = self._asking.box.copy()
+            observation["box"] = self._upload(self._asking.box)
         return observation
 
     def _infos(self, lanes: NDArray[np.bool_] | None = None) -> dict[str, Any]:
@@ -458,8 +479,8 @@ class GlimpseVectorEnv(VectorEnv):
 
     def _frames(self, lanes: int) -> tuple[NDArray[np.uint8], ...]:
         assert self._viewer is not None
-        glimpse = self._eye.look()
+        images, glimpse = on_host(self.images[:lanes]), on_host(self._eye.look()[:lanes])
         return tuple(
-            self._viewer.frame(lane, self.images[lane], glimpse[lane], self._asking.box[lane])
+            self._viewer.frame(lane, images[lane], glimpse[lane], self._asking.box[lane])
             for lane in range(lanes)
         )

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .actions import ACTIONS
+from .arrays import on_host
 from .datasets import ImageSet
 from .scenes import SCENES, MovingScene, Scene
 from .tasks import Task
@@ -107,7 +108,7 @@ def checked_scores(scores: Any, lanes: int, answers: int) -> NDArray[np.float32]
     Raises:
         ValueError: of another shape, or not finite.
     """
-    array = np.asarray(scores, np.float32)
+    array = np.asarray(on_host(scores), np.float32)
     if array.shape != (lanes, answers) or not np.isfinite(array).all():
         raise ValueError(
             f"the answerer gave scores of shape {array.shape}: finite numbers of shape "

@@ -9,11 +9,11 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
-from .sensor import GlimpseSensor
+from .sensors import Sensor
 
 
 def observation_space(
-    sensor: GlimpseSensor,
+    sensor: Sensor,
     image_shape: tuple[int, int, int],
     reveal: Container[str],
     memory: str | None = None,

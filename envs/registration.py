@@ -82,10 +82,11 @@ def register_all() -> None:
         )
 
 
-def keywords(env_id: str) -> dict[str, inspect.Parameter]:
+def keywords(env_id: str, sensor: str = "retina") -> dict[str, inspect.Parameter]:
     """Every keyword that an id takes, with its type and the id's own default.
 
-    The environment's own come first, then its scene's options, then its task's.
+    The environment's own come first, then its scene's options, its task's, and those of the
+    sensor that it looks through.
 
     Raises:
         gymnasium.error.NameNotFound: the id is not registered (or its kin for a wrong version).
@@ -93,11 +94,16 @@ def keywords(env_id: str) -> dict[str, inspect.Parameter]:
     from .core import GlimpseVectorEnv
     from .parts import options_of
     from .scenes import SCENES
+    from .sensors import SENSORS
     from .tasks import TASKS
 
-    defaults = gym.spec(env_id).kwargs
+    defaults = {**gym.spec(env_id).kwargs, "sensor": sensor}
+    eye = options_of(SENSORS[sensor])
     own = inspect.signature(GlimpseVectorEnv.__init__, eval_str=True).parameters.values()
-    found = [p for p in own if p.kind is p.KEYWORD_ONLY]
+    not_its = {"size", "scales"} - set(eye)
+    found = [p for p in own if p.kind is p.KEYWORD_ONLY and p.name not in not_its]
     for part in (SCENES[defaults["scene"]], TASKS[defaults.get("task", "classify")]):
         found += [p.replace(kind=p.KEYWORD_ONLY) for p in options_of(part).values()]
+    known = {p.name for p in found}
+    found += [p.replace(kind=p.KEYWORD_ONLY) for name, p in eye.items() if name not in known]
     return {p.name: p.replace(default=defaults.get(p.name, p.default)) for p in found}

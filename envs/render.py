@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from gymnasium.error import DependencyNotInstalled
 
-from .sensor import fixation_to_pixel
+from .sensors import Outline, Sensor, fixation_to_pixel
 
 if TYPE_CHECKING:
     from PIL import Image, ImageDraw, ImageFont
@@ -73,9 +73,10 @@ class Layout:
 
 
 @lru_cache(maxsize=64)
-def layout(height: int, width: int, size: int, scales: int) -> Layout:
-    """The layout of every frame of images (height, width) seen by `scales` patches of `size`."""
-    margin = outside_margin(height, width, size, scales)
+def layout(height: int, width: int, sensor: Sensor) -> Layout:
+    """The layout of every frame of images (height, width) seen through `sensor`."""
+    size, scales = sensor.shape(1)[2], len(sensor.labels)
+    margin = outside_margin(height, width, sensor)
     zoom = max(1, round(PANEL / (max(height, width) + 2 * margin)))
     panel_width, panel_height = ((n + 2 * margin) * zoom for n in (width, height))
 
@@ -104,18 +105,17 @@ def layout(height: int, width: int, size: int, scales: int) -> Layout:
     )
 
 
-def outside_margin(height: int, width: int, size: int, scales: int) -> int:
-    """Image pixels to show around an image: enough for the finest patch, less for the coarsest."""
+def outside_margin(height: int, width: int, sensor: Sensor) -> int:
+    """Image pixels to show around an image: enough for the finest part, less for the coarsest."""
     longest = max(height, width)
-    finest, coarsest = size // 2, (size << (scales - 1)) // 2
+    finest, coarsest = sensor.size // 2, int(sensor.outlines[-1].side / 2)
     return max(1, min(finest, math.ceil(0.15 * longest)), min(coarsest, math.ceil(0.1 * longest)))
 
 
 def draw(
     image: np.ndarray,
     path: np.ndarray,
-    size: int,
-    scales: int,
+    sensor: Sensor,
     glimpse: np.ndarray,
     *,
     caption: str = "",
@@ -127,18 +127,16 @@ def draw(
 ) -> np.ndarray:
     """Draw one moment of an episode as a uint8 RGB frame (h, w, 3).
 
-    On the left is the image with the path so far and the outlines of the newest glimpse's patches;
-    on the right what the agent sees, finest scale first; the caption below. The frame's size
-    depends on the image's shape, `size` and `scales` only; width and height are even, as video
-    codecs ask.
+    On the left is the image with the path so far and the outlines of the newest glimpse's parts;
+    on the right what the agent sees, finest first; the caption below. The frame's size depends on
+    the image's shape and the sensor only; width and height are even, as video codecs ask.
 
     Arguments:
         image: uint8 (H, W, C). One channel is gray, three are red, green and blue; of any other
             number the mean is shown.
         path: float32 (t, 2), the fixations so far in [-1, 1], the newest last; t >= 1.
-        size: side of a patch as the agent gets it, in pixels.
-        scales: number of patches; patch s covers `size * 2**s` image pixels a side.
-        glimpse: float32 (scales * C, size, size) in [0, 1], what the agent sees now.
+        sensor: what the agent looks through.
+        glimpse: float32 `sensor.shape(C)` in [0, 1], what the agent sees now.
         caption: one line; what does not fit is cut.
         box: (x0, y0, x1, y1) of the target in image pixels, half-open; dashed.
         good: colours the caption, with a tick (True) or a cross (False).
@@ -157,25 +155,24 @@ def draw(
     if path.ndim != 2 or path.shape[1] != 2 or len(path) == 0:
         raise ValueError(f"path must be (t, 2) with t >= 1, got {path.shape}")
     height, width, channels = image.shape
-    if glimpse.shape != (scales * channels, size, size):
+    if glimpse.shape != sensor.shape(channels):
         raise ValueError(
-            f"glimpse must be {(scales * channels, size, size)} for {scales} scales of {size} "
-            f"pixels and {channels} channels, got {glimpse.shape}"
+            f"glimpse must be {sensor.shape(channels)} for {sensor} and {channels} channels, got "
+            f"{glimpse.shape}"
         )
-    place = layout(height, width, size, scales)
+    place = layout(height, width, sensor)
     frame = Image.new("RGB", place.frame, PAGE)
     how: dict[str, Any] = {"zoom": place.zoom, "margin": place.margin, "box": box, "first": first}
-    panel = paint_path(image, path, size, scales, **how, aim=aim, said=said)
+    panel = paint_path(image, path, sensor, **how, aim=aim, said=said)
     frame.paste(panel, (PAD, PAD))
     pen = ImageDraw.Draw(frame)
-    patches = glimpse.reshape(scales, channels, size, size).transpose(0, 2, 3, 1)
-    patches = np.rint(np.clip(patches, 0, 1) * 255).astype(np.uint8)  # (scales, size, size, C)
-    for s, (x, y) in enumerate(place.tiles):
-        seen = Image.fromarray(as_rgb(patches[s]))
+    shown = zip(place.tiles, sensor.views(glimpse), sensor.labels, strict=True)
+    for s, ((x, y), view, label) in enumerate(shown):
+        seen = Image.fromarray(as_rgb(np.rint(np.clip(view, 0, 1) * 255).astype(np.uint8)))
         frame.paste(seen.resize((place.tile, place.tile), Image.Resampling.NEAREST), (x, y))
         border = (x - EDGE, y - EDGE, x + place.tile + EDGE - 1, y + place.tile + EDGE - 1)
         pen.rectangle(border, outline=scale_colour(s), width=EDGE)
-        pen.text((x, y + place.tile + EDGE + 2), f"{size * 2**s} px", INK, font=font(12))
+        pen.text((x, y + place.tile + EDGE + 2), label, INK, font=font(12))
     baseline = place.frame[1] - CAPTION // 2
     write_caption(pen, (PAD, baseline), caption, good, place.frame[0] - 2 * PAD, 15)
     return np.array(frame)
@@ -184,8 +181,7 @@ def draw(
 def paint_path(
     image: np.ndarray,
     path: np.ndarray,
-    size: int,
-    scales: int,
+    sensor: Sensor,
     *,
     zoom: int,
     margin: int,
@@ -195,12 +191,12 @@ def paint_path(
     aim: np.ndarray | None = None,
     said: Sequence[float] | np.ndarray | None = None,
 ) -> Image.Image:
-    """The enlarged image with the path on it, and its patches' outlines, as a Pillow image.
+    """The enlarged image with the path on it, and the sensor's outlines, as a Pillow image.
 
-    An outline lies inside its patch's border, `(zoom * extent)` pixels a side, so that the patch is
+    An outline lies inside its part's border, `(zoom * side)` pixels a side, so that the part is
     what it encloses. Arguments as for `draw`, and: `zoom` pixels per image pixel; `margin` image
-    pixels of dark surround; `all_outlines` outlines the finest patch of every fixation and no
-    coarser one, instead of all patches of the newest.
+    pixels of dark surround; `all_outlines` outlines the finest part of every fixation and no
+    coarser one, instead of all parts of the newest.
     """
     from PIL import Image, ImageDraw
 
@@ -219,14 +215,16 @@ def paint_path(
         _dashes(pen, [(float(edge) + margin) * step for edge in box], line)
 
     colours = path_colours(len(pixels))
+    finest, *coarser = sensor.outlines
     if all_outlines:
         for pixel, colour in zip(pixels[:-1], colours[:-1], strict=True):
-            _outline(pen, pixel, size, margin, step, colour, line)
-    for s in reversed(range(1 if all_outlines else scales)):
+            _outline(pen, pixel, finest, margin, step, colour, line)
+        coarser = []
+    for s, outline in reversed(list(enumerate((finest, *coarser)))):
         thick = (3 if s == 0 else 2) * line
-        _outline(pen, pixels[-1], size * 2**s, margin, step, scale_colour(s), thick)
+        _outline(pen, pixels[-1], outline, margin, step, scale_colour(s), thick)
 
-    dot = min(max(size * zoom // 6, 5), 7)  # the dots' radius: small on small patches
+    dot = min(max(sensor.size * zoom // 6, 5), 7)  # the dots' radius: small on small patches
     points = [tuple((pixel + margin + 0.5) * step) for pixel in pixels]
     for extra, tone in ((2 * line, None), (0, colours)):
         for t in range(1, len(points)):
@@ -330,18 +328,19 @@ def write_caption(
 def _outline(
     pen: ImageDraw.ImageDraw,
     pixel: np.ndarray,
-    extent: int,
+    outline: Outline,
     margin: int,
     step: int,
     colour: Colour,
     thick: int,
 ) -> None:
-    """Outline the patch of `extent` image pixels round `pixel`, just inside its border."""
-    x0, y0 = ((pixel - extent // 2 + margin) * step).tolist()
-    x1, y1 = x0 + extent * step - 1, y0 + extent * step - 1
-    edge = SUPERSAMPLING
-    pen.rectangle((x0 - edge, y0 - edge, x1 + edge, y1 + edge), outline=CASING, width=edge)
-    pen.rectangle((x0, y0, x1, y1), outline=colour, width=min(thick, extent * step // 2))
+    """Draw an outline round `pixel`, just inside its border."""
+    x0, y0 = np.rint((pixel + outline.first + margin) * step).astype(int).tolist()
+    side, edge = round(outline.side * step), SUPERSAMPLING
+    x1, y1 = x0 + side - 1, y0 + side - 1
+    shape = pen.ellipse if outline.round else pen.rectangle
+    shape((x0 - edge, y0 - edge, x1 + edge, y1 + edge), outline=CASING, width=edge)
+    shape((x0, y0, x1, y1), outline=colour, width=min(thick, side // 2))
 
 
 def _cross(pen: ImageDraw.ImageDraw, x: float, y: float, arm: float, line: int) -> None:

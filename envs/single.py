@@ -21,15 +21,16 @@ class GlimpseEnv(gym.Env):
     """Look at a scene through a glimpse sensor, step by step, and do what its task asks.
 
     ## Description
-    Each episode hides one scene behind a retina that sees a small patch at a time (Mnih, Heess,
+    Each episode hides one scene behind a sensor that sees a small part at a time (Mnih, Heess,
     Graves and Kavukcuoglu 2014). The agent moves the eye, and its task judges one of three things:
 
     - its *answers*, each when it is due: name the target, or several of them in turn;
     - its *acts*: an answer at every step is a motor command, which the scene carries out;
     - its *aims*: where the actions send the eye, at the last step or at every one; nothing is said.
 
-    Where to look is the problem: no glimpse covers the scene. A scene that moves goes on by one
-    moment a step, whatever the agent does: what it decides on has moved when it looks again.
+    Where to look is the problem: no glimpse shows all of the scene sharply. A scene that moves goes
+    on by one moment a step, whatever the agent does: what it decides on has moved when it looks
+    again.
 
     ## Action Space
     `action=` chooses it; K is the number of answers that the task knows (the classes, where it
@@ -55,8 +56,16 @@ class GlimpseEnv(gym.Env):
     one action to it, which takes the present fixation. Where every step counts there is no stop.
 
     ## Observation Space
-    `Dict` of `glimpse`, float32 `(scales * C, size, size)` in [0, 1], finest scale first;
-    `fixation`, float32 `(2,)`; `progress`, float32 `(1,)`, glimpses seen / T.
+    `Dict` of `glimpse`, float32 in [0, 1]; `fixation`, float32 `(2,)`; `progress`, float32 `(1,)`,
+    glimpses seen / T. `sensor=` chooses what a glimpse is; c is the fixated pixel:
+
+    | `sensor` | shape of `glimpse` | shows |
+    |---|---|---|
+    | `"retina"` | `(scales * C, size, size)` | patches `size * 2**s` wide around c, box-averaged |
+    | `"fovea"` | `(2 * C, size, size)` | the finest patch, and the whole image, box-averaged |
+    | `"logpolar"` | `(C, rings, wedges)` | cells around c, wider the further out |
+    | `"bilinear"` | as the retina | the retina's patches, from between the pixels |
+
     `memory="canvas"` adds `canvas`, float32 `(C + 1, H, W)` in [0, 1]: all that was seen so far,
     in place, each pixel at the finest resolution that it was seen at (0 where it was not), and a
     last plane that is 1 where it was seen at full resolution. `reveal=` adds `image`, float32
@@ -105,8 +114,8 @@ class GlimpseEnv(gym.Env):
     }
 
     def __init__(self, **keywords: Any) -> None:
-        for name in ("num_envs", "autoreset_mode"):
-            if name in keywords:
+        for name in ("num_envs", "autoreset_mode", "device"):
+            if keywords.get(name) is not None:
                 raise ValueError(
                     f"{name} belongs to vector environments: use gym.make_vec(id, {name}=...), "
                     "or vector_kwargs for Gymnasium's own"

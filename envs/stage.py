@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,9 +14,9 @@ from .scenes import MovingScene, Scene
 class Stage:
     """Shows one scene in each lane.
 
-    State: `frames`, uint8 `(n, H, W, C)`; the `labels`, int64 `(n, k)`, and `boxes`, float32
-    `(n, k, 4)`, of the scene's k targets; and `world`, what a moving scene remembers, `(n, ...)`
-    each.
+    State: `frames`, uint8 `(n, H, W, C)`, on the device where there is one; the `labels`, int64
+    `(n, k)`, and `boxes`, float32 `(n, k, 4)`, of the scene's k targets; and `world`, what a moving
+    scene remembers, `(n, ...)` each.
 
     Args:
         scene: what draws.
@@ -24,6 +24,10 @@ class Stage:
         frame_shape: `(H, W, C)` of the scene's frames.
         lanes: number of lanes, n.
         steps: moments that a moving scene goes on for, an episode.
+        device: a PyTorch device that images and frames live on, as tensors; None: NumPy's.
+
+    Raises:
+        ValueError: the scene draws on the host alone.
     """
 
     def __init__(
@@ -33,21 +37,33 @@ class Stage:
         frame_shape: tuple[int, int, int],
         lanes: int,
         steps: int,
+        device: Any = None,
     ) -> None:
         self._scene = scene
         self._shown = shown
+        self._images: Any = shown.images
+        self.frames: Any = np.zeros((lanes, *frame_shape), np.uint8)
+        if device is not None:
+            # A subclass that does not say so may draw by NumPy.
+            if not vars(type(scene)).get("on_device"):
+                name = type(scene).__name__
+                raise ValueError(
+                    f"device={str(device)!r}: {name} draws on the host alone, leave device out"
+                )
+            from .device import upload
+
+            self._images, self.frames = upload(self._images, device), upload(self.frames, device)
         self._steps = steps
         self.moving = isinstance(scene, MovingScene)
-        self.frames: NDArray[np.uint8] = np.zeros((lanes, *frame_shape), np.uint8)
         self.labels = np.zeros((lanes, scene.targets), np.int64)
         self.boxes = np.zeros((lanes, scene.targets, 4), np.float32)
         self.world: dict[str, NDArray] = {}
 
     def begin(
         self, lanes: NDArray[np.int64], image: NDArray[np.int64], key: NDArray[np.uint64]
-    ) -> NDArray[np.uint8]:
+    ) -> Any:
         """Draw a new scene in `lanes`; its frames, `(m, H, W, C)`."""
-        images = self._shown.images
+        images = self._images
         if self.moving:
             scene = cast(MovingScene, self._scene)
             world = scene.start(images, image, key, self._steps)
@@ -67,9 +83,7 @@ class Stage:
         self.labels[lanes] = self._shown.labels[self._scene.targets_of(image, key, len(images))]
         return self._put(lanes, frames, boxes)
 
-    def advance(
-        self, lanes: NDArray[np.int64] | slice, act: NDArray[np.int64]
-    ) -> NDArray[np.uint8]:
+    def advance(self, lanes: NDArray[np.int64] | slice, act: NDArray[np.int64]) -> Any:
         """Let a moving scene go on by one moment in `lanes`; its new frames.
 
         Args:
@@ -82,14 +96,14 @@ class Stage:
         if not isinstance(lanes, slice):
             for name, values in world.items():
                 self.world[name][lanes] = values
-        return self._put(lanes, *scene.frame(self._shown.images, world))
+        return self._put(lanes, *scene.frame(self._images, world))
 
     def _put(
         self,
         lanes: NDArray[np.int64] | slice,
-        frames: NDArray[np.uint8],
+        frames: Any,
         boxes: NDArray[np.float32],
-    ) -> NDArray[np.uint8]:
+    ) -> Any:
         self.frames[lanes] = frames  # the scene's array stays the scene's
         self.boxes[lanes] = boxes[:, None] if boxes.ndim == 2 else boxes
         return frames

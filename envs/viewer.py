@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .render import TAIL, Window, draw
-from .sensor import GlimpseSensor
+from .sensors import Sensor
 from .tasks import Task
 from .words import APART, verdict
 
@@ -35,7 +35,7 @@ class Viewer:
         self,
         task: Task,
         names: Sequence[str],
-        sensor: GlimpseSensor,
+        sensor: Sensor,
         lanes: int,
         glimpses: int,
         moving: bool,
@@ -122,8 +122,7 @@ class Viewer:
         return draw(
             image,
             self._path[lane, first:length],
-            self._sensor.size,
-            self._sensor.scales,
+            self._sensor,
             glimpse,
             caption=APART.join(parts),
             box=box,

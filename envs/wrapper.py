@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 
 from .checks import choose, flag, pair
 from .eye import Eye, Moves
+from .parts import build, kind_of
 from .render import draw
-from .sensor import GlimpseSensor
+from .sensors import SENSORS, GlimpseSensor, Sensor
 
 FixationSpace = Literal["grid", "continuous"]
 
@@ -30,8 +31,8 @@ class GlimpseObservation(gym.Wrapper, RecordConstructorArgs):
     At each step the eye moves and the environment steps; the glimpse is of the new frame from the
     new fixation. Rewards, ends, infos and rendering stay the environment's own.
 
-    Observation: `Dict` of `glimpse`, float32 `(scales * C, size, size)` in [0, 1]; `fixation`,
-    float32 `(2,)` in [-1, 1]; with `context_size`, `context`, float32 `(C, n, n)`: the whole frame
+    Observation: `Dict` of `glimpse`, float32 `sensor.shape(C)` in [0, 1]; `fixation`, float32
+    `(2,)` in [-1, 1]; with `context_size`, `context`, float32 `(C, n, n)`: the whole frame
     in a few pixels; and the keys of `keep`, as they are.
 
     Action: the environment's own, then the fixation, in one space that stable-baselines3 takes.
@@ -41,7 +42,8 @@ class GlimpseObservation(gym.Wrapper, RecordConstructorArgs):
     Args:
         env: an environment whose observation is a frame, uint8 or floats between finite bounds,
             `(H, W, C)` or `(H, W)`; or a dictionary that holds one under `key`.
-        sensor: what a glimpse is; a `GlimpseSensor(12, 3)` where none is given.
+        sensor: what a glimpse is, a sensor or the name of one; a `GlimpseSensor(12, 3)` where none
+            is given.
         key: where a dictionary's frame is.
         keep: other keys of a dictionary that the agent still sees.
         fixation: `"grid"`: a cell of `grid`; `"continuous"`: two numbers; None: what goes with the
@@ -60,7 +62,7 @@ class GlimpseObservation(gym.Wrapper, RecordConstructorArgs):
     def __init__(
         self,
         env: gym.Env,
-        sensor: GlimpseSensor | None = None,
+        sensor: str | Sensor | None = None,
         *,
         key: str | None = None,
         keep: Sequence[str] = (),
@@ -86,7 +88,7 @@ class GlimpseObservation(gym.Wrapper, RecordConstructorArgs):
         RecordConstructorArgs.__init__(self, sensor=sensor, show_eye=show_eye, **keywords)
         gym.Wrapper.__init__(self, env)
         spaces_of = env.observation_space, env.action_space
-        self.sight = Sight(1, *spaces_of, sensor or GlimpseSensor(12, 3), **keywords)
+        self.sight = Sight(1, *spaces_of, sensor, **keywords)
         self.observation_space = self.sight.observation_space
         self.action_space = self.sight.action_space
         self._show_eye = flag("show_eye", show_eye)
@@ -123,16 +125,14 @@ class GlimpseVectorObservation(VectorWrapper):
     Lane i sees what the single wrapper would over the i-th environment. Arguments as there.
     """
 
-    def __init__(
-        self, env: VectorEnv, sensor: GlimpseSensor | None = None, **keywords: Any
-    ) -> None:
+    def __init__(self, env: VectorEnv, sensor: str | Sensor | None = None, **keywords: Any) -> None:
         super().__init__(env)
         keywords.pop("show_eye", None)  # a vector environment renders itself
         self.sight = Sight(
             env.num_envs,
             env.single_observation_space,
             env.single_action_space,
-            sensor or GlimpseSensor(12, 3),
+            sensor,
             **keywords,
         )
         self.single_observation_space = self.sight.observation_space
@@ -192,7 +192,7 @@ class Sight:
         lanes: int,
         observation_space: spaces.Space,
         action_space: spaces.Space,
-        sensor: GlimpseSensor,
+        sensor: str | Sensor | None,
         *,
         key: str | None = None,
         keep: Sequence[str] = (),
@@ -209,17 +209,18 @@ class Sight:
         self._bytes = frames.dtype == np.uint8
         height, width, channels = (*frames.shape, 1)[:3]
         self.frame_shape = height, width, channels
+        eye = GlimpseSensor(12, 3) if sensor is None else sensor
+        self._sensor = build(eye, kind_of("sensor", eye, SENSORS), {})
         self._make_eye = lambda n: Eye(
-            sensor, n, self.frame_shape, moves, reach, context_size=context_size
+            self._sensor, n, self.frame_shape, moves, reach, context_size=context_size
         )
         self._eye = self._make_eye(lanes)
-        self._sensor = sensor
         self._frames = np.zeros((lanes, height, width, channels), np.uint8)
         self._first = choose("first_fixation", first_fixation, ("center", "random"))
         self._random = [np.random.default_rng() for _ in range(lanes)]
         self.begun = False
         parts: dict[str, spaces.Space] = {
-            "glimpse": spaces.Box(0, 1, sensor.shape(channels), np.float32),
+            "glimpse": spaces.Box(0, 1, self._sensor.shape(channels), np.float32),
             "fixation": spaces.Box(-1, 1, (2,), np.float32),
         }
         if context_size is not None:
@@ -298,9 +299,8 @@ class Sight:
 
     def picture(self, lane: int) -> NDArray[np.uint8]:
         """The frame with the eye on it, and what it sees, uint8 `(h, w, 3)`."""
-        size, scales = self._sensor.size, self._sensor.scales
         path, glimpse = self._eye.fixation[lane : lane + 1], self._eye.look()[lane]
-        return draw(self._frames[lane], path, size, scales, glimpse)
+        return draw(self._frames[lane], path, self._sensor, glimpse)
 
     def _frames_of(self, observation: Any) -> NDArray[np.uint8]:
         """Frames as bytes, `(n, H, W, C)`."""

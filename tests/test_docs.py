@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from saccade.agents.gaze import GAZES
 from saccade.agents.train import train
 from saccade.envs.datasets import DATASETS
 from saccade.envs.scenes import SCENES
+from saccade.envs.sensors import SENSORS
 from saccade.envs.tasks import TASKS
 
 DOCS = Path(__file__).parent.parent / "docs"
@@ -93,11 +95,17 @@ def links(page: str) -> list[str]:
     return re.findall(r"\]\(([^)#:]+)\)", page)
 
 
-def test_every_task_and_scene_is_explained():
-    asked, shown = (DOCS / "tasks.md").read_text().split("| `scene=` |")
+def test_every_task_scene_and_sensor_is_explained():
+    asked, rest = (DOCS / "tasks.md").read_text().split("| `scene=` |")
+    shown, seen = rest.split("| `sensor=` |")
     assert sorted(re.findall(r"^\| `(\w+)` \|", asked, re.MULTILINE)) == sorted(TASKS)
     rows = re.findall(r"^\| (`[\w`, ]+) \|", shown, re.MULTILINE)
     assert sorted(re.findall(r"`(\w+)`", " ".join(rows))) == sorted(SCENES)
+    eyes = re.findall(r"^\| `(\w+)` \|.*\| (.*) \|$", seen, re.MULTILINE)
+    assert [name for name, _ in eyes] == list(SENSORS)
+    for name, options in eyes:
+        fields = [field.name for field in dataclasses.fields(SENSORS[name])]
+        assert re.findall(r"`(\w+)`", options) == fields
 
 
 def test_every_data_set_is_explained():

@@ -1,6 +1,7 @@
 """The differentiable glimpse model: RAM's own network, trained through the fixation itself.
 
-The networks are RAM's (`ram/networks.py`); the retina that lets gradients pass is `retina.py`.
+The networks are RAM's (`ram/networks.py`); the retina that lets gradients pass is
+`envs/sensors/differentiable.py`.
 """
 
 from __future__ import annotations
@@ -11,10 +12,10 @@ import torch
 from torch import Tensor
 
 from ...envs.checks import at_least, choose, flag, number
-from ...envs.sensor import GlimpseSensor
+from ...envs.sensors import GlimpseSensor
+from ...envs.sensors.differentiable import Retina
 from ...ram.networks import RAMNetwork
 from .base import Criterion, SoftNetwork
-from .retina import Retina
 
 
 class SoftRAM(SoftNetwork):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import abc
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
@@ -26,11 +26,14 @@ class Scene(abc.ABC):
         targets: how many images a frame shows that may be asked about, k (of the class).
         shows: what it is drawn from, still images or clips (of the class).
         tells: what of a moving scene's world a task may read (of the class).
+        on_device: whether it draws from images that are a tensor too, by `blank`, `add_patches`,
+            `crop_patches` and indexing (of the class; a subclass says it anew).
     """
 
     targets: ClassVar[int] = 1
     shows: ClassVar[Literal["images", "clips"]] = "images"
     tells: ClassVar[tuple[str, ...]] = ()
+    on_device: ClassVar[bool] = False
 
     canvas: int | tuple[int, int] | None = None
 
@@ -122,6 +125,14 @@ class MovingScene(Scene):
         return self.frame(images, self.start(images, index, key, 1))
 
 
+def blank(images: Any, count: int, tall: int, wide: int) -> Any:
+    """So many black frames, `(count, tall, wide, C)`, of the kind that `images` are."""
+    shape = (count, tall, wide, images.shape[-1])
+    if isinstance(images, np.ndarray):
+        return np.zeros(shape, np.uint8)
+    return images.new_zeros(shape)
+
+
 def boxes_at(
     top: NDArray[np.int64], left: NDArray[np.int64], height: int, width: int
 ) -> NDArray[np.float32]:
@@ -130,12 +141,17 @@ def boxes_at(
 
 
 def add_patches(
-    frames: NDArray[np.uint8],
-    patches: NDArray[np.uint8],
+    frames: Any,
+    patches: Any,
     top: NDArray[np.int64],
     left: NDArray[np.int64],
 ) -> None:
     """Add `patches`, uint8 `(n, h, w, C)`, onto `frames` in place, clamped at white (255)."""
+    if not isinstance(frames, np.ndarray):
+        from ..device import scenes
+
+        scenes.add_patches(frames, patches, top, left)
+        return
     n, height, width, channels = patches.shape
     spots = _spots(frames, height, width)
     at = np.arange(n), top, left
@@ -146,14 +162,18 @@ def add_patches(
 
 
 def crop_patches(
-    images: NDArray[np.uint8],
+    images: Any,
     index: NDArray[np.int64],
     top: NDArray[np.int64],
     left: NDArray[np.int64],
     height: int,
     width: int,
-) -> NDArray[np.uint8]:
+) -> Any:
     """Cut one patch, `(n, height, width, C)`, out of each image named by `index`."""
+    if not isinstance(images, np.ndarray):
+        from ..device import scenes
+
+        return scenes.crop_patches(images, index, top, left, height, width)
     spots = _spots(images, height, width, writeable=False)
     patches = spots[index, top, left].view(np.uint8)
     return patches.reshape(len(index), height, width, images.shape[3])

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ..checks import at_least
 from ..draws import integers
-from .base import MovingScene, SceneError
+from .base import MovingScene, SceneError, blank
 
 _BALL = 0
 _WHITE = 255
@@ -32,6 +32,7 @@ class CatchScene(MovingScene):
     """
 
     tells: ClassVar[tuple[str, ...]] = ("ball", "paddle", "width")
+    on_device: ClassVar[bool] = True
 
     canvas: int | tuple[int, int] | None = 24
     paddle: int = 2
@@ -83,10 +84,10 @@ class CatchScene(MovingScene):
     def frame(
         self, images: NDArray[np.uint8], world: dict[str, NDArray]
     ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-        tall, wide, channels = self.frame_shape(images.shape[1:])
+        tall, wide, _ = self.frame_shape(images.shape[1:])
         ball, row = world["ball"], np.minimum(world["row"], tall - 1)
         lanes = np.arange(len(ball))
-        frames = np.zeros((len(ball), tall, wide, channels), np.uint8)
+        frames = blank(images, len(ball), tall, wide)
         for part in range(self.paddle):
             frames[lanes, -1, world["paddle"] + part] = _WHITE
         frames[lanes, row, ball] = _WHITE

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +28,8 @@ class ClutteredScene(TranslatedScene):
         pieces: number of crops; 4 (60 x 60) or 8 (100 x 100) in the paper.
         piece_size: side of a crop in pixels.
     """
+
+    on_device: ClassVar[bool] = True
 
     pieces: int = 4
     piece_size: int = 8

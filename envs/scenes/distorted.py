@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Any, ClassVar, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..checks import choose
 from ..draws import normal, uniform
-from .base import Scene
+from .base import Scene, blank
 from .warping import (
     KNOTS,
-    bent,
     fixed_point,
     homography,
     is_convex,
     middle,
-    projected,
-    read,
     turned_corners,
+    warping_on,
 )
 
 Distortion = Literal["rotation", "rts", "projective", "elastic"]
@@ -58,6 +56,8 @@ class DistortedScene(Scene):
         distortion: which of the four.
     """
 
+    on_device: ClassVar[bool] = True
+
     distortion: Distortion = "rotation"
 
     def __post_init__(self) -> None:
@@ -74,25 +74,26 @@ class DistortedScene(Scene):
     ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
         height, width, channels = images.shape[1:]
         tall, wide, _ = self.frame_shape((height, width, channels))
-        frames = np.empty((len(index), tall, wide, channels), np.uint8)
+        frames = blank(images, len(index), tall, wide)
+        warp = warping_on(images)
         boxes = np.empty((len(index), 4), np.float32)
         together = max(1, _BLOCK // (tall * wide))
         for first in range(0, len(index), together):
             block = slice(first, first + together)
-            x, y, boxes[block] = self._warp(key[block], (height, width), (tall, wide))
-            frames[block] = read(images[index[block]], x, y)
+            x, y, boxes[block] = self._warp(warp, key[block], (height, width), (tall, wide))
+            frames[block] = warp.read(images[index[block]], x, y)
         return frames, boxes
 
     def _warp(
-        self, key: NDArray[np.uint64], shape: tuple[int, int], frame: tuple[int, int]
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+        self, warp: Any, key: NDArray[np.uint64], shape: tuple[int, int], frame: tuple[int, int]
+    ) -> tuple[Any, Any, NDArray[np.float32]]:
         """Where each pixel reads its image, x and y `(n, H, W)`, and the boxes `(n, 4)`."""
         if self.distortion == "elastic":
             moves, scale = draw_moves(key)
-            x, y = bent(moves, scale, shape, frame)
-            return x, y, _box_of_readers(x, y, shape)
+            x, y = warp.bent(moves, scale, shape, frame)
+            return x, y, warp.box_of_readers(x, y, shape)
         corners = draw_corners(self.distortion, key, shape, frame)
-        x, y = projected(homography(corners, *shape), *frame)
+        x, y = warp.projected(homography(corners, *shape), *frame)
         return x, y, _box_of_corners(corners, frame)
 
 
@@ -166,17 +167,3 @@ def _box_of_corners(corners: NDArray[np.float64], frame: tuple[int, int]) -> NDA
     tall, wide = frame
     ends = np.concatenate([corners.min(axis=1), corners.max(axis=1)], axis=1)
     return np.clip(ends, 0, (wide, tall, wide, tall)).astype(np.float32)
-
-
-def _box_of_readers(
-    x: NDArray[np.float32], y: NDArray[np.float32], shape: tuple[int, int]
-) -> NDArray[np.float32]:
-    """The boxes of the pixels that read inside an image; of all pixels where none does."""
-    height, width = (np.float32(side) for side in shape)
-    inside: NDArray[np.bool_] = (x > 0) & (x < width) & (y > 0) & (y < height)
-    ends = []
-    for axis in (1, 2):  # columns (n, wide), then rows (n, tall)
-        hit = np.logical_or.reduce(inside, axis=axis)
-        ends.append((hit.argmax(axis=1), hit.shape[1] - hit[:, ::-1].argmax(axis=1)))
-    (left, right), (top, bottom) = ends
-    return np.stack([left, top, right, bottom], axis=1).astype(np.float32)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..checks import at_least, number
 from ..draws import integers, uniform
-from .base import MovingScene, SceneError, add_patches, boxes_at, crop_patches
+from .base import MovingScene, SceneError, add_patches, blank, boxes_at, crop_patches
 
 _CROP, _START, _SPEED = 0, 1, 2
 
@@ -22,7 +23,8 @@ class DriftingScene(MovingScene):
     Places are drawn uniformly, directions too, and each thing's speed between half of `speed` and
     `speed`. Everything stays wholly on the canvas. Crops as in `ClutteredScene`, under the image.
     A place is a closed form of the time, so that no error adds up. The world: `time` in frames,
-    `start` and `velocity` `(n, 1 + pieces, 2)` of image and crops, x then y, `image` and `crops`.
+    `start` and `velocity` `(n, 1 + pieces, 2)` of image and crops, x then y, `image`, and of each
+    crop the `cut`, `(n, pieces, 3)`: which image's, and its row and column there.
 
     Attributes:
         canvas: 60 x 60 pixels unless told otherwise.
@@ -31,6 +33,8 @@ class DriftingScene(MovingScene):
         speed: of the fastest, in pixels a frame.
         frames: frames that pass in a step.
     """
+
+    on_device: ClassVar[bool] = True
 
     canvas: int | tuple[int, int] | None = 60
     pieces: int = 4
@@ -77,11 +81,7 @@ class DriftingScene(MovingScene):
         if self.pieces:
             rooms = (count, height - side + 1, width - side + 1)
             draws = integers(key, _CROP, rooms * self.pieces, 3 * self.pieces)
-            crops = []
-            for piece in range(self.pieces):
-                which, cut_y, cut_x = draws[:, 3 * piece : 3 * piece + 3].T
-                crops.append(crop_patches(images, which, cut_y, cut_x, side, side))
-            world["crops"] = np.stack(crops, axis=1)
+            world["cut"] = draws.reshape(-1, self.pieces, 3)
         return world
 
     def move(self, world: dict[str, NDArray], act: NDArray[np.int64]) -> None:
@@ -90,13 +90,14 @@ class DriftingScene(MovingScene):
     def frame(
         self, images: NDArray[np.uint8], world: dict[str, NDArray]
     ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-        _, height, width, channels = images.shape
+        _, height, width, _ = images.shape
         tall, wide, _ = self.frame_shape(images.shape[1:])
-        frames = np.zeros((len(world["time"]), tall, wide, channels), np.uint8)
+        frames = blank(images, len(world["time"]), tall, wide)
         place = self._places(world, images.shape[1:])
         for piece in range(self.pieces):
             left, top = place[:, 1 + piece].T
-            add_patches(frames, world["crops"][:, piece], top, left)
+            crops = crop_patches(images, *world["cut"][:, piece].T, *[self.piece_size] * 2)
+            add_patches(frames, crops, top, left)
         left, top = place[:, 0].T
         add_patches(frames, images[world["image"]], top, left)
         return frames, boxes_at(top, left, height, width)

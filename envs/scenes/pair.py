@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..draws import integers, uniform
-from .base import Scene, SceneError, add_patches, boxes_at
+from .base import Scene, SceneError, add_patches, blank, boxes_at
 
 _PLACE, _OTHER, _ORDER = 0, 2, 3
 
@@ -27,6 +27,7 @@ class PairScene(Scene):
     """
 
     targets: ClassVar[int] = 2
+    on_device: ClassVar[bool] = True
 
     canvas: int | tuple[int, int] | None = 100
 
@@ -49,9 +50,9 @@ class PairScene(Scene):
     def draw(
         self, images: NDArray[np.uint8], index: NDArray[np.int64], key: NDArray[np.uint64]
     ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-        count, height, width, channels = images.shape
-        tall, wide, _ = self.frame_shape((height, width, channels))
-        frames = np.zeros((len(index), tall, wide, channels), np.uint8)
+        count, height, width, _ = images.shape
+        tall, wide, _ = self.frame_shape(images.shape[1:])
+        frames = blank(images, len(index), tall, wide)
         across, down = wide - 2 * width + 1, tall - height + 1
         draws = integers(key, _PLACE, (across + 1, across, down, down), 4)
         # Two different numbers up to `across`, each pair of them as likely: the second image

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .base import Scene
+from .base import Scene, blank
 
 
 @dataclass(frozen=True)
 class PlainScene(Scene):
     """Shows each image in the middle of the canvas; draws nothing at random."""
+
+    on_device: ClassVar[bool] = True
 
     def draw(
         self, images: NDArray[np.uint8], index: NDArray[np.int64], key: NDArray[np.uint64]
@@ -24,6 +27,6 @@ class PlainScene(Scene):
         boxes[:] = (x, y, x + width, y + height)
         if (tall, wide) == (height, width):
             return images[index], boxes
-        frames = np.zeros((len(index), tall, wide, channels), np.uint8)
+        frames = blank(images, len(index), tall, wide)
         frames[:, y : y + height, x : x + width] = images[index]
         return frames, boxes

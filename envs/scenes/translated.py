@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..draws import integers
-from .base import Scene, add_patches, boxes_at
+from .base import Scene, add_patches, blank, boxes_at
 
 _PLACE = 0
 
@@ -21,14 +22,16 @@ class TranslatedScene(Scene):
         canvas: 60 x 60 pixels unless told otherwise, the paper's.
     """
 
+    on_device: ClassVar[bool] = True
+
     canvas: int | tuple[int, int] | None = 60
 
     def draw(
         self, images: NDArray[np.uint8], index: NDArray[np.int64], key: NDArray[np.uint64]
     ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-        _, height, width, channels = images.shape
-        tall, wide, _ = self.frame_shape((height, width, channels))
-        frames = np.zeros((len(index), tall, wide, channels), np.uint8)
+        _, height, width, _ = images.shape
+        tall, wide, _ = self.frame_shape(images.shape[1:])
+        frames = blank(images, len(index), tall, wide)
         room = (tall - height + 1, wide - width + 1)
         top, left = integers(key, _PLACE, room, 2).T
         self._add_clutter(frames, images, key)

@@ -27,6 +27,7 @@ class VideoScene(MovingScene):
     """
 
     shows: ClassVar[Literal["images", "clips"]] = "clips"
+    on_device: ClassVar[bool] = True
 
     frames: int = 1
 

@@ -9,7 +9,9 @@ that it is drawn in nor on the processor.
 
 from __future__ import annotations
 
+import sys
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +21,15 @@ KNOTS = 4  # control points of the spline along a side
 # A square's corners from its middle, in half sides, in the order of all corners here: top left,
 # top right, bottom right, bottom left.
 _CORNERS = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]], np.float64) / 2
+
+
+def warping_on(images: Any) -> Any:
+    """What warps such images: this module, or its twin on the device that they are on."""
+    if isinstance(images, np.ndarray):
+        return sys.modules[__name__]
+    from ..device.scenes import Warping
+
+    return Warping(images.device)
 
 
 def fixed_point(values: NDArray[np.float64], bits: int = 16) -> NDArray[np.float64]:
@@ -125,8 +136,8 @@ def bent(
     (height, width), (tall, wide) = shape, frame
     n = len(moves)
     middle_x, middle_y = middle(shape, frame)
-    weights = _spline(shape, frame)
-    shift = moves.transpose(2, 0, 1).reshape(2 * n, -1) @ weights  # exact, see `_spline`
+    weights = spline(shape, frame)
+    shift = moves.transpose(2, 0, 1).reshape(2 * n, -1) @ weights  # exact, see `spline`
     x, y = shift.reshape(2, n, tall, wide).astype(np.float32)
     x += (np.arange(wide) + (0.5 - middle_x)).astype(np.float32)
     y += (np.arange(tall) + (0.5 - middle_y)).astype(np.float32)[:, None]
@@ -145,7 +156,7 @@ def middle(shape: tuple[int, int], frame: tuple[int, int]) -> tuple[float, float
 
 
 @lru_cache(maxsize=16)
-def _spline(shape: tuple[int, int], frame: tuple[int, int]) -> NDArray[np.float64]:
+def spline(shape: tuple[int, int], frame: tuple[int, int]) -> NDArray[np.float64]:
     """How much each control point's move counts at each pixel, `(KNOTS**2, tall * wide)`.
 
     A thin-plate spline (Bookstein 1989) is linear in the values that it interpolates, so that one
@@ -202,6 +213,20 @@ def read(
     above += below
     above += np.float32(0.5)
     return above.astype(np.uint8).reshape(*index.shape, channels)
+
+
+def box_of_readers(
+    x: NDArray[np.float32], y: NDArray[np.float32], shape: tuple[int, int]
+) -> NDArray[np.float32]:
+    """The boxes of the pixels that read inside an image; of all pixels where none does."""
+    height, width = (np.float32(side) for side in shape)
+    inside: NDArray[np.bool_] = (x > 0) & (x < width) & (y > 0) & (y < height)
+    ends = []
+    for axis in (1, 2):  # columns (n, wide), then rows (n, tall)
+        hit = np.logical_or.reduce(inside, axis=axis)
+        ends.append((hit.argmax(axis=1), hit.shape[1] - hit[:, ::-1].argmax(axis=1)))
+    (left, right), (top, bottom) = ends
+    return np.stack([left, top, right, bottom], axis=1).astype(np.float32)
 
 
 def _split(position: NDArray[np.float32], length: int) -> NDArray[np.intp]:

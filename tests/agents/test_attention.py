@@ -22,7 +22,7 @@ from saccade.agents.row import Row
 from saccade.agents.runs import RunFolder
 from saccade.agents.soft.base import SoftNetwork
 from saccade.agents.soft.classifier import classifier_of
-from saccade.envs.sensor import fixation_to_pixel
+from saccade.envs.sensors import fixation_to_pixel
 
 
 def slow(grid, box):

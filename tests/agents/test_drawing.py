@@ -20,7 +20,7 @@ from saccade.agents.soft.classifier import classifier_of
 from saccade.agents.soft.maps import outlines
 from saccade.agents.soft.stn import STN
 from saccade.envs.render import SCALE_COLOURS, WRONG
-from saccade.envs.sensor import GlimpseSensor
+from saccade.envs.sensors import GlimpseSensor
 
 YELLOW = SCALE_COLOURS[0]
 

@@ -18,9 +18,11 @@ from saccade.agents.pictures import (
     save_png,
 )
 from saccade.envs.render import AIM, PAGE, RIGHT, SCALE_COLOURS, WRONG
-from saccade.envs.sensor import GlimpseSensor
+from saccade.envs.sensors import GlimpseSensor
 
 BOXES = np.float32([[3, 3, 20, 20]] * 7)
+
+EYE = GlimpseSensor(8, 1)
 
 
 @pytest.fixture
@@ -52,8 +54,8 @@ def has(picture, colour):
 
 
 def test_the_grid_has_a_cell_an_image(traces):
-    wide = paths_grid(traces, 8, 2, columns=5)
-    folded = paths_grid(traces, 8, 2, columns=3)
+    wide = paths_grid(traces, GlimpseSensor(8, 2), columns=5)
+    folded = paths_grid(traces, GlimpseSensor(8, 2), columns=3)
     assert wide.dtype == folded.dtype == np.uint8
     assert wide.shape[2] == folded.shape[2] == 3
     assert folded.shape[0] > wide.shape[0] and folded.shape[1] < wide.shape[1]
@@ -65,7 +67,7 @@ def test_the_grid_has_a_cell_an_image(traces):
 
 def test_the_grid_tells_right_answers_from_wrong_ones(traces):
     black = [changed(trace, frames=np.zeros_like(trace.frames)) for trace in traces[:2]]
-    left, right = np.array_split(paths_grid(black, 8, 1, columns=2), 2, axis=1)
+    left, right = np.array_split(paths_grid(black, EYE, columns=2), 2, axis=1)
     assert has(left, RIGHT) and not has(left, WRONG)
     assert has(right, WRONG) and not has(right, RIGHT)
 
@@ -75,7 +77,7 @@ def test_a_path_that_ended_early_is_drawn_as_far_as_it_went(traces):
     short = changed(whole, fixations=whole.fixations[:4])
     frames = episode_frames([short], GlimpseSensor(8, 1), hold=2)
     assert len(frames) == 4 + 2
-    assert (paths_grid([short], 8, 1) != paths_grid([whole], 8, 1)).any()
+    assert (paths_grid([short], EYE) != paths_grid([whole], EYE)).any()
 
 
 def test_what_cannot_be_drawn_is_named(traces):
@@ -84,9 +86,9 @@ def test_what_cannot_be_drawn_is_named(traces):
     with pytest.raises(ValueError, match=r"frames must be \(1 or 7, H, W, C\)"):
         moving(traces[0], moments=5)
     with pytest.raises(ValueError, match="one shape"):
-        paths_grid([moving(traces[0]), moving(traces[1], width=64)], 8, 1)
+        paths_grid([moving(traces[0]), moving(traces[1], width=64)], EYE)
     with pytest.raises(ValueError, match="at least one"):
-        paths_grid([], 8, 1)
+        paths_grid([], EYE)
 
 
 def test_an_episode_gives_a_frame_a_glimpse_and_holds_its_verdict(traces):
@@ -106,8 +108,8 @@ def test_the_last_aim_and_the_box_said_come_with_the_verdict(traces):
     black = changed(traces[0], frames=np.zeros((1, 40, 60, 1), np.uint8))
     aimed = changed(black, aim=np.float32([0.5, 0.5]))
     boxed = changed(black, aim=np.float32([0.5, 0.5]), said=np.float32([5, 5, 30, 20]))
-    assert not has(paths_grid([black], 8, 1), AIM)
-    once, twice = ((paths_grid([one], 8, 1) == AIM).all(axis=2).sum() for one in (aimed, boxed))
+    assert not has(paths_grid([black], EYE), AIM)
+    once, twice = ((paths_grid([one], EYE) == AIM).all(axis=2).sum() for one in (aimed, boxed))
     assert twice > once > 0
     film = episode_frames([aimed], GlimpseSensor(8, 1), hold=1)
     assert [has(frame, AIM) for frame in film] == [False] * 6 + [True]
@@ -119,17 +121,19 @@ def bar(picture):
 
 
 def test_a_scene_that_moves_is_a_strip_of_its_moments(traces):
-    still = paths_grid([changed(traces[0], frames=np.zeros((1, 40, 60, 1), np.uint8))], 8, 1)
+    still = paths_grid(
+        [changed(traces[0], frames=np.zeros((1, 40, 60, 1), np.uint8))], GlimpseSensor(8, 1)
+    )
     one = moving(traces[0])
-    strip = paths_grid([one], 8, 1)
+    strip = paths_grid([one], EYE)
     assert strip.shape[1] > 1.5 * still.shape[1]
-    assert paths_grid([one, one], 8, 1).shape[1] > 1.8 * strip.shape[1]
+    assert paths_grid([one, one], EYE).shape[1] > 1.8 * strip.shape[1]
     # Each part shows its own moment: the bar walks on.
     panels = np.array_split(strip[12:-40], MOMENTS, axis=1)
     places = [bar(panel).mean() for panel in panels]
     assert all(np.diff(places) > 5)
     # Where an act or an aim is judged, the last part shows what was there then.
-    acted = np.array_split(paths_grid([changed(one, acted=True)], 8, 1)[12:-40], MOMENTS, axis=1)
+    acted = np.array_split(paths_grid([changed(one, acted=True)], EYE)[12:-40], MOMENTS, axis=1)
     assert bar(acted[-1]).mean() > places[-1] + 5
     np.testing.assert_array_equal(acted[0], panels[0])
 

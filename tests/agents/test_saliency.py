@@ -8,7 +8,7 @@ import torch
 import saccade  # noqa: F401  registers the environments
 from saccade.agents import saliency
 from saccade.agents.saliency import Saliency, saliency_map
-from saccade.envs.sensor import fixation_to_pixel
+from saccade.envs.sensors import fixation_to_pixel
 
 SIZES = [(28, 28), (60, 60), (100, 100), (48, 90)]
 

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from saccade.agents import scanpath
+from saccade.envs import GlimpseSensor
 
 
 def to_fixation(pixel, extent):
@@ -19,7 +20,9 @@ def path(*pixels, height=21, width=41):
 
 def measure(fixations, box, size=8, scales=1):
     boxes = np.array([box] * len(fixations), np.float32)
-    return scanpath.measures(fixations, boxes, height=21, width=41, size=size, scales=scales)
+    return scanpath.measures(
+        fixations, boxes, height=21, width=41, sensor=GlimpseSensor(size, scales)
+    )
 
 
 def test_pixels_are_those_of_the_design():
@@ -79,7 +82,7 @@ def test_distinct_pixels_agree_with_painting(points, size, scales):
             left, top = x - extent // 2, y - extent // 2
             painted[max(top, 0) : top + extent, max(left, 0) : left + extent] = True
     pixels = np.array([points], np.float32)
-    assert scanpath.distinct_pixels(pixels, 21, 41, size, scales) == [painted.sum()]
+    assert scanpath.distinct_pixels(pixels, 21, 41, GlimpseSensor(size, scales)) == [painted.sum()]
 
 
 def test_a_target_that_moves_is_held_against_the_box_of_the_moment():

@@ -20,6 +20,7 @@ from support import (
     ids,
     ids_and_actions,
     make_shards,
+    walk_together,
 )
 
 MODES = ["NextStep", "SameStep", "Disabled"]
@@ -40,22 +41,6 @@ def test_sb3_checker_raises_nothing(env_id, action):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # its advice on float images and Dict actions
         sb3_check_env(env.unwrapped)
-
-
-def walk_together(native, reference, steps: int, mode: str) -> None:
-    """Drive two vector environments with the same actions and compare all that they say."""
-    native.action_space.seed(3)
-    assert native.action_space == reference.action_space
-    assert native.observation_space == reference.observation_space
-    assert_same(native.reset(seed=5), reference.reset(seed=[5] * native.num_envs))
-    for _ in range(steps):
-        actions = native.action_space.sample()
-        ours, theirs = native.step(actions), reference.step(actions)
-        assert_same(ours, theirs)
-        ended = ours[2] | ours[3]
-        if mode == "Disabled" and ended.any():
-            again = [env.reset(options={"reset_mask": ended.copy()}) for env in (native, reference)]
-            assert_same(*again)
 
 
 @pytest.mark.parametrize("env_id", ids())

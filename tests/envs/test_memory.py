@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from saccade.envs.canvas import Canvas
-from saccade.envs.sensor import GlimpseSensor, fixation_to_pixel
+from saccade.envs.sensors import GlimpseSensor, fixation_to_pixel
 
 
 def painted(glimpses, fixations, size, scales, channels, height, width):

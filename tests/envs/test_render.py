@@ -16,7 +16,7 @@ from saccade.envs.render import (
     draw,
     layout,
 )
-from saccade.envs.sensor import GlimpseSensor
+from saccade.envs.sensors import GlimpseSensor
 
 SHAPES = [
     # height, width, channels, size, scales
@@ -36,8 +36,8 @@ SHAPES = [
 
 def picture(image, path, size, scales, **options):
     path = np.asarray(path, np.float32)
-    glimpse = GlimpseSensor(size, scales)(image[None], path[-1:])[0]
-    return draw(image, path, size, scales, glimpse, **options)
+    sensor = GlimpseSensor(size, scales)
+    return draw(image, path, sensor, sensor(image[None], path[-1:])[0], **options)
 
 
 def noise(height, width, channels, seed=0):
@@ -82,7 +82,7 @@ def test_frames_of_an_episode_have_one_even_size(height, width, channels, size, 
 def test_outlines_enclose_the_patches_that_the_sensor_cuts(size, scales, fixation):
     height, width = 60, 74
     frame = picture(np.zeros((height, width, 1), np.uint8), [fixation], size, scales)
-    place = layout(height, width, size, scales)
+    place = layout(height, width, GlimpseSensor(size, scales))
     panel = left_panel(frame, place)
     x, y = np.float32(fixation)
     column = int(np.floor((x + 1) / 2 * np.float32(width - 1) + np.float32(0.5)))
@@ -99,7 +99,7 @@ def test_the_outlined_pixels_are_those_that_the_agent_sees():
     image[10:18, 4:12] = 200  # exactly the patch of 8 round pixel (8, 14)
     fixation = (2 * 8 / 27 - 1, 2 * 14 / 27 - 1)
     frame = picture(image, [fixation], 8, 1)
-    place = layout(28, 28, 8, 1)
+    place = layout(28, 28, GlimpseSensor(8, 1))
     (x, y), side = place.tiles[0], place.tile
     assert (frame[y : y + side, x : x + side] == 200).all()
     box = (*place.corner(4, 10), *place.corner(12, 18))
@@ -109,8 +109,8 @@ def test_the_outlined_pixels_are_those_that_the_agent_sees():
 def test_the_right_column_shows_every_scale_enlarged():
     image, path = noise(60, 60, 3), np.array([[0.3, -0.4]], np.float32)
     glimpse = GlimpseSensor(12, 3)(image[None], path)[0]
-    frame = draw(image, path, 12, 3, glimpse)
-    place = layout(60, 60, 12, 3)
+    frame = draw(image, path, GlimpseSensor(12, 3), glimpse)
+    place = layout(60, 60, GlimpseSensor(12, 3))
     zoom = place.tile // 12
     for s, (x, y) in enumerate(place.tiles):
         tile = frame[y : y + place.tile, x : x + place.tile]
@@ -122,7 +122,7 @@ def test_the_right_column_shows_every_scale_enlarged():
 def test_the_image_is_enlarged_in_place_and_the_surround_is_told_apart():
     image = noise(20, 30, 3)
     frame = picture(image, [(1, 1)], 4, 1)
-    place = layout(20, 30, 4, 1)
+    place = layout(20, 30, GlimpseSensor(4, 1))
     for row, column in [(0, 0), (0, 29), (7, 12), (19, 0)]:
         x, y = place.corner(column, row)
         block = frame[y : y + place.zoom, x : x + place.zoom]
@@ -136,7 +136,7 @@ def test_the_image_is_enlarged_in_place_and_the_surround_is_told_apart():
 def test_patches_that_reach_out_of_the_image_stay_in_the_panel(fixation):
     image = np.zeros((60, 60, 1), np.uint8)
     frame = picture(image, [fixation], 12, 3)
-    place = layout(60, 60, 12, 3)
+    place = layout(60, 60, GlimpseSensor(12, 3))
     outside = left_panel(frame, place)
     x, y = place.corner(0, 0)
     outside[y : y + 60 * place.zoom, x : x + 60 * place.zoom] = 0
@@ -146,7 +146,7 @@ def test_patches_that_reach_out_of_the_image_stay_in_the_panel(fixation):
 def test_the_newest_fixation_stands_out_at_its_pixel():
     path = [(-0.5, -0.5), (0.6, -0.2), (0.1, 0.5)]
     frame = picture(np.zeros((60, 60, 1), np.uint8), path, 12, 1)
-    place = layout(60, 60, 12, 1)
+    place = layout(60, 60, GlimpseSensor(12, 1))
     x0, y0, x1, y1 = extent_of(frame, PATH_NEW)
     column, row = np.floor((np.float32(path[-1]) + 1) / 2 * 59 + 0.5)
     x, y = place.corner(column + 0.5, row + 0.5)
@@ -181,7 +181,7 @@ def test_the_box_is_drawn_over_its_half_open_pixels():
     image = np.zeros((40, 40, 1), np.uint8)
     plain = picture(image, [(-1, -1)], 4, 1)
     boxed = picture(image, [(-1, -1)], 4, 1, box=np.float32([12, 20, 30, 33]))
-    place = layout(40, 40, 4, 1)
+    place = layout(40, 40, GlimpseSensor(4, 1))
     y, x = np.nonzero((plain != boxed).any(axis=2))
     found = (x.min(), y.min(), x.max() + 1, y.max() + 1)
     expected = (*place.corner(12, 20), *place.corner(30, 33))
@@ -193,7 +193,7 @@ def test_drawing_changes_nothing_that_it_was_given():
     glimpse = GlimpseSensor(8, 1)(image[None], path[:1])[0]
     for array in (image, path, glimpse):
         array.flags.writeable = False
-    first, second = draw(image, path, 8, 1, glimpse), draw(image, path, 8, 1, glimpse)
+    first, second = (draw(image, path, GlimpseSensor(8), glimpse) for _ in range(2))
     np.testing.assert_array_equal(first, second)
 
 
@@ -214,7 +214,7 @@ def test_shapes_that_do_not_fit_are_named(change, message):
         "glimpse": np.zeros((1, 8, 8), np.float32),
     }
     with pytest.raises(ValueError, match=message):
-        draw(size=8, scales=1, **(fitting | change))
+        draw(sensor=GlimpseSensor(8), **(fitting | change))
 
 
 def test_the_window_shows_frames_and_closes(monkeypatch):

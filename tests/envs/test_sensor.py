@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from saccade.envs.sensor import GlimpseSensor, fixation_to_pixel, pixel_to_fixation
+from saccade.envs.sensors import GlimpseSensor, fixation_to_pixel, pixel_to_fixation
 
 
 def slow_pixel(coordinate: float, length: int) -> int:

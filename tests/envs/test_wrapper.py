@@ -15,6 +15,7 @@ from stable_baselines3 import PPO
 from stable_baselines3.common.env_checker import check_env as sb3_check_env
 
 from saccade.envs import GlimpseObservation, GlimpseSensor, GlimpseVectorObservation
+from saccade.envs.sensors import SENSORS
 from support import assert_same
 
 SENSOR = GlimpseSensor(6, 2)
@@ -232,3 +233,17 @@ def test_atari():
         check_env(env, skip_render_check=True)
     model = PPO("MultiInputPolicy", env, n_steps=128, batch_size=64, n_epochs=1, seed=0)
     model.learn(2_000)
+
+
+@pytest.mark.parametrize("name", SENSORS)
+def test_it_looks_through_every_sensor(name):
+    single = GlimpseObservation(Corridor(render_mode="rgb_array"), name)
+    assert single.sight.picture(0).dtype == np.uint8
+    observation, _ = single.reset(seed=0)
+    assert observation in single.observation_space
+    frame = Corridor()
+    frame.reset(seed=0)
+    center = np.zeros((1, 2), np.float32)
+    assert np.array_equal(observation["glimpse"], SENSORS[name]()(frame._look()[None], center)[0])
+    lanes = GlimpseVectorObservation(gym.vector.SyncVectorEnv([Corridor] * 2), name)
+    assert np.array_equal(lanes.reset(seed=0)[0]["glimpse"][0], observation["glimpse"])

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from saccade.agents.soft.retina import retina
 from saccade.agents.soft.soft_ram import SoftRAM, coverage, hold_inside
-from saccade.envs.sensor import GlimpseSensor, pixel_to_fixation
+from saccade.envs.sensors import GlimpseSensor, pixel_to_fixation
+from saccade.envs.sensors.differentiable import retina
 from saccade.ram.networks import RAMNetwork
 
 SMALL = dict(size=4, scales=2, glimpses=3, what=16, where=16, glimpse_features=32, hidden=32)

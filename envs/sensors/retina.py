@@ -1,7 +1,4 @@
-"""The glimpse sensor: a retina of several resolutions (Mnih et al. 2014, section 3), batched.
-
-It computes; it does not remember where the eye is (`eye.py` does).
-"""
+"""The retina of several resolutions (Mnih et al. 2014, section 3), batched."""
 
 from __future__ import annotations
 
@@ -9,39 +6,19 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-from .checks import at_least
+from ..checks import at_least
+from .base import Layer, Outline, Prepared, Sensor, as_bytes, to_pixel, widened
 
 MAX_SCALES = 5  # the 16-pixel box sum of bytes is the largest that fits 16 bits
 _BLOCK = 1 << 18  # bytes of patches that are summed together: what they need stays in the cache
 # What turns a box sum of bytes into a mean in [0, 1], by scale.
-_UNITS = tuple(np.float32(1 / (255 * 4**scale)) for scale in range(MAX_SCALES))
-
-
-def fixation_to_pixel(fixation: NDArray[np.floating], length: int) -> NDArray[np.int64]:
-    """Turn coordinates in [-1, 1] along an axis of `length` pixels into pixel numbers.
-
-    -1 is the centre of the first pixel and 1 that of the last; halves round up. Computed in
-    float32 so that every path of the suite lands on the same pixel.
-    """
-    return _to_pixel(np.asarray(fixation, np.float32), np.float32((length - 1) / 2))
-
-
-def _to_pixel(
-    fixation: NDArray[np.float32], half: np.float32 | NDArray[np.float32]
-) -> NDArray[np.int64]:
-    position = (fixation + np.float32(1)) * half + np.float32(0.5)
-    return np.floor(position, out=position).astype(np.int64)
-
-
-def pixel_to_fixation(pixel: ArrayLike, length: int) -> NDArray[np.float32]:
-    """The coordinate in [-1, 1] of pixel positions along an axis of `length` pixels."""
-    return (2 * np.asarray(pixel, np.float64) / max(length - 1, 1) - 1).astype(np.float32)
+UNITS = tuple(np.float32(1 / (255 * 4**scale)) for scale in range(MAX_SCALES))
 
 
 @dataclass(frozen=True)
-class GlimpseSensor:
+class GlimpseSensor(Sensor):
     """Concentric square patches around a fixation, each averaged down to `size` x `size`.
 
     Patch s covers `size * 2**s` pixels a side, starts at pixel `c - size * 2**s // 2` where c is
@@ -73,44 +50,44 @@ class GlimpseSensor:
         """Side of patch `scale` on the image, in pixels."""
         return self.size << scale
 
-    def prepare(self, images: NDArray[np.uint8]) -> PreparedImages:
-        """Put a margin around `images`, uint8 `(n, H, W, C)`, so that they can be looked at."""
-        prepared = self.allocate(*images.shape)
-        prepared.update(slice(None), images)
-        return prepared
-
-    def allocate(self, lanes: int, height: int, width: int, channels: int) -> PreparedImages:
-        """Room for `lanes` prepared images, black until `update` fills it."""
+    def allocate(self, lanes: int, height: int, width: int, channels: int) -> Prepared:
         return PreparedImages(self, lanes, height, width, channels)
 
+    def allocate_on(
+        self, device: Any, lanes: int, height: int, width: int, channels: int
+    ) -> Prepared:
+        from ..device.eye import DevicePatches
+
+        return DevicePatches(self, lanes, height, width, channels, device)
+
+    def layers(self, height: int, width: int) -> tuple[Layer, ...]:
+        return tuple(self._layer(scale) for scale in range(self.scales))
+
+    @property
+    def outlines(self) -> tuple[Outline, ...]:
+        extents = map(self.extent, range(self.scales))
+        return tuple(Outline(-(extent // 2), extent) for extent in extents)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        return tuple(f"{self.extent(scale)} px" for scale in range(self.scales))
+
     def __call__(
-        self, images: NDArray[np.uint8], fixations: NDArray[np.floating]
+        self, images: NDArray[Any], fixations: NDArray[np.floating]
     ) -> NDArray[np.float32]:
-        """Look once at each image.
+        images, x, y = widened(as_bytes(images), fixations, self.extent(self.scales - 1))
+        prepared = PreparedImages(self, *images.shape)
+        prepared.update(slice(None), images)
+        return prepared.look_at(x, y)
 
-        Args:
-            images: uint8 `(n, H, W, C)`.
-            fixations: `(n, 2)`, x then y; [-1, 1] is the image, and a fixation beyond it reads
-                what its patches still cover.
-
-        Returns:
-            float32 `(n, scales * C, size, size)` in [0, 1], finest scale first.
-        """
-        _, height, width, _ = images.shape
-        x = fixation_to_pixel(np.asarray(fixations)[:, 0], width)
-        y = fixation_to_pixel(np.asarray(fixations)[:, 1], height)
-        beyond = (x < 0) | (x >= width) | (y < 0) | (y >= height)
-        if not beyond.any():
-            return self.prepare(images).look_at(x, y)
-        # Widen the image until every centre lies on it; further out there is nothing to see.
-        margin = self.extent(self.scales - 1)
-        images = np.pad(images, ((0, 0), (margin, margin), (margin, margin), (0, 0)))
-        x = np.clip(x, -margin, width - 1 + margin) + margin
-        y = np.clip(y, -margin, height - 1 + margin) + margin
-        return self.prepare(images).look_at(x, y)
+    def _layer(self, scale: int) -> Layer:
+        extent = self.extent(scale)
+        place = np.arange(extent) >> scale
+        value = (scale * self.size + place)[:, None] * self.size + place
+        return Layer(-(extent // 2), value, np.full((extent, extent), scale, np.uint8))
 
 
-class PreparedImages:
+class PreparedImages(Prepared):
     """Images with the margin that patches need, ready to be looked at.
 
     Boxes are summed at each look: sums of whole images, taken once, pay only from some twenty looks
@@ -169,21 +146,15 @@ class PreparedImages:
             patches.flags.writeable = False
             self._patches.append(patches)
 
-    def update(self, lanes: slice | NDArray[np.int64], images: NDArray[np.uint8]) -> None:
-        """Put `images`, uint8 `(m, H, W, C)`, in the places of `lanes`."""
+    def update(self, lanes: slice | NDArray[np.int64], images: NDArray[Any]) -> None:
         self._planes[lanes] = np.moveaxis(images, 3, 1)
 
     def look(self, fixations: NDArray[np.floating]) -> NDArray[np.float32]:
-        """One glimpse of every image from fixations `(n, 2)` within [-1, 1].
-
-        Returns:
-            float32 `(n, scales * C, size, size)`, a fresh array.
-        """
-        pixel = _to_pixel(fixations, self._half)
+        pixel = to_pixel(fixations, self._half)
         return self.look_at(pixel[:, 0], pixel[:, 1])
 
     def look_at(self, x: NDArray[np.int64], y: NDArray[np.int64]) -> NDArray[np.float32]:
-        """The same from pixel numbers `(n,)`, which must lie on the image."""
+        """One glimpse of every image from pixel numbers `(n,)`, which must lie on the image."""
         size, scales = self.sensor.size, self.sensor.scales
         lanes, _, _, channels = self.shape
         glimpse = np.empty((lanes, scales, channels, size, size), np.float32)
@@ -193,8 +164,16 @@ class PreparedImages:
                 block = slice(first, first + count)
                 seen = patches[self._lanes[block], y[block], x[block]]
                 sums = _box_sums(seen, size, scale).reshape(-1, channels, size, size)
-                np.multiply(sums, _UNITS[scale], out=glimpse[block, scale])
+                np.multiply(sums, UNITS[scale], out=glimpse[block, scale])
         return glimpse.reshape(lanes, scales * channels, size, size)
+
+    def bytes_at(
+        self, x: NDArray[np.int64], y: NDArray[np.int64], lanes: slice
+    ) -> NDArray[np.uint8]:
+        """What the finest patch covers of the images of `lanes`, `(m, C, size, size)`."""
+        size, channels = self.sensor.size, self.shape[3]
+        seen = self._patches[0][self._lanes[lanes], y[lanes], x[lanes]]
+        return seen.view(np.uint8).reshape(-1, channels, size, size)
 
 
 def _box_sums(

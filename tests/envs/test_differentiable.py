@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from saccade.agents.soft.retina import Retina, retina
-from saccade.envs.sensor import GlimpseSensor, pixel_to_fixation
+from saccade.envs.sensors import GlimpseSensor, pixel_to_fixation
+from saccade.envs.sensors.differentiable import Retina, retina
 
 SIZES = [(60, 60, 1, 12, 3), (9, 23, 3, 5, 5), (7, 4, 2, 1, 4), (28, 20, 3, 8, 1), (1, 6, 1, 3, 2)]
 

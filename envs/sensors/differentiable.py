@@ -1,6 +1,7 @@
 """The retina in PyTorch, read between the pixels, so that gradients reach the fixation.
 
-The sensor of the environments, which looks from whole pixels, is `envs/sensor.py`.
+`retina.py` looks from whole pixels; `bilinear.py` is this one as an environment's sensor. It needs
+PyTorch, so that the package does not import it by itself.
 """
 
 from __future__ import annotations
@@ -9,8 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from ...envs.checks import at_least
-from ...envs.sensor import MAX_SCALES
+from ..checks import at_least
+from .retina import MAX_SCALES
 
 
 def retina(images: Tensor, fixations: Tensor, size: int, scales: int) -> Tensor:
@@ -52,11 +53,21 @@ class Retina:
                 f"images: {images.dtype} {tuple(images.shape)}, give floats (B, C, H, W)"
             )
         self.shape = images.shape
-        self.means = []
+        self.means = self._means_of(images)
+
+    def update(self, lanes: slice | Tensor, images: Tensor) -> None:
+        """Put other images (M, C, H, W) in the places of `lanes`, in place: without gradients."""
+        with torch.no_grad():
+            for means, new in zip(self.means, self._means_of(images), strict=True):
+                means[lanes] = new
+
+    def _means_of(self, images: Tensor) -> list[Tensor]:
+        means = []
         for scale in range(self.scales):
             box = 1 << scale
             padded = functional.pad(images, (box, box, box, box))
-            self.means.append(functional.avg_pool2d(padded, box, 1) if scale else padded)
+            means.append(functional.avg_pool2d(padded, box, 1) if scale else padded)
+        return means
 
     def __call__(self, fixations: Tensor) -> Tensor:
         """One glimpse (B, scales * C, size, size) of every image from fixations (B, 2)."""
