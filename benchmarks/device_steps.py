@@ -2,8 +2,8 @@
 
     python benchmarks/device_steps.py --device cuda --lanes 65536
 
-Actions are drawn beforehand, resets and fresh scenes included, autoreset in the next step. `host` is
-the device path without what it does with pixels: what the CPU costs a step whatever the device is.
+Actions are drawn beforehand, resets and fresh scenes included, autoreset in the next step. `host`
+is the device path without what it does with pixels: what the CPU costs a step whatever the device.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import torch
 
 import saccade  # noqa: F401  (registers the environments)
 
+IDS = ("saccade/MNIST-v0", "saccade/ClutteredMNIST-v0")
 DRAWN = 14  # batches of actions drawn beforehand: two whole episodes of six glimpses, and resets
 
 
@@ -66,9 +67,7 @@ class _Nothing:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument(
-        "--ids", nargs="+", default=["saccade/MNIST-v0", "saccade/ClutteredMNIST-v0"]
-    )
+    parser.add_argument("--ids", nargs="+", default=IDS)
     parser.add_argument("--action", default="dict")
     parser.add_argument("--sensor", default="retina")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
