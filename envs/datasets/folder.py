@@ -166,7 +166,7 @@ class ImageFolder(Fitting):
 
 
 def _room_for(file: Path, shape: tuple[int, ...]) -> np.memmap:
-    """A new file of bytes; an OSError now, where the disk has no room, rather than a crash later."""
+    """A new file of bytes; OSError where the disk has no room: writing would end the process."""
     images = np.lib.format.open_memmap(file, "w+", np.uint8, shape)
     if hasattr(os, "posix_fallocate"):
         with open(file, "rb+") as opened:

@@ -12,9 +12,8 @@ import numpy as np
 
 from .base import Dataset
 from .errors import DatasetError
+from .parting import SPLIT_NAMES
 from .pictures import Fitting
-
-_CALLED = {"train": "train", "validation": "validation", "valid": "validation", "test": "test"}
 
 
 def from_torch(data: Any, fitting: Fitting | None = None, *, name: str = "", **shares: Any) -> Any:
@@ -45,10 +44,15 @@ def from_huggingface(
     """A `Dataset` of Hugging Face's `datasets.Dataset`, or of a `DatasetDict` of splits.
 
     image, label: the columns. Other arguments as for `from_torch`; the classes are the names of the
-    label column's feature. Of a dictionary of splits `train`, `validation` and `test` are taken; a
-    single set is parted. Raises DatasetError for a column that is not there.
+    label column's feature. Of a dictionary of splits `train`, `validation` and `test` are taken,
+    and where there is no validation, a tenth of each class of train becomes it; a single set is
+    parted. Raises DatasetError for a column that is not there.
     """
-    splits = data if isinstance(data, Mapping) else {"": data}
+    splits = {"": data}
+    if isinstance(data, Mapping):
+        splits = {SPLIT_NAMES[said]: part for said, part in data.items() if said in SPLIT_NAMES}
+        if not splits:
+            raise DatasetError(f"{name}: has splits {', '.join(data)}: name one `train`")
     parts = {}
     for split, part in splits.items():
         for column in (image, label):
@@ -60,8 +64,9 @@ def from_huggingface(
         shares.setdefault("classes", getattr(part.features[label], "names", None))
     if "" in parts:
         return Dataset.from_arrays(*parts[""], name=name, **shares)
-    known_parts = {_CALLED[split]: part for split, part in parts.items() if split in _CALLED}
-    return Dataset.from_splits(known_parts, name=name, classes=shares["classes"])
+    if shares.pop("test", None) is not None:
+        raise DatasetError(f"{name}: test= is for a single set; this one has splits of its own")
+    return Dataset.from_splits(parts, name=name, **{"validation": 0.1, **shares})
 
 
 def _arrays(items: Any, fitting: Fitting | None, name: str) -> tuple[np.ndarray, np.ndarray]:

@@ -32,13 +32,6 @@ def cifar(tmp_path, monkeypatch):
     """The binary distribution's six files, with ten images of each class a file."""
     monkeypatch.setattr(cifar_module, "_IMAGES", 100)
     monkeypatch.setattr(cifar_module, "VALIDATION", 50)
-    real = cifar_module.np.bincount
-    # As many of each class as there are here.
-    monkeypatch.setattr(
-        cifar_module.np,
-        "bincount",
-        lambda labels, minlength=0: real(labels, minlength=minlength) * 100,
-    )
     monkeypatch.setenv("SACCADE_DATA", str(tmp_path))
     folder = tmp_path / "cifar10"
     folder.mkdir()
@@ -182,6 +175,13 @@ def test_an_archive_is_parted_or_has_splits_of_its_own(tmp_path):
     np.savez(medical, **content)
     sizes = {name: len(part) for name, part in load_dataset(medical).splits.items()}
     assert sizes == {"train": 20, "validation": 8, "test": 12}
+    del content["val_images"], content["val_labels"]
+    np.savez(medical, **content)
+    without = load_npz(medical)
+    sizes = {name: len(part) for name, part in without.splits.items()}
+    assert sizes == {"train": 18, "validation": 2, "test": 12}
+    shown = np.concatenate([without.split(name).images for name in ("train", "validation")])
+    assert sorted(map(bytes, shown)) == sorted(map(bytes, content["train_images"]))
 
 
 def test_archives_that_lie_or_hold_code_are_refused(tmp_path):
@@ -277,8 +277,15 @@ class Table:
 def test_huggingface_data_sets_and_their_splits():
     data = from_huggingface(Table(40))
     assert data.classes == ("cat", "dog") and sum(map(len, data.splits.values())) == 40
-    parted = from_huggingface({"train": Table(20), "test": Table(6)})
-    assert {name: len(part) for name, part in parted.splits.items()} == {"train": 20, "test": 6}
+    sizes = {"train": 18, "validation": 2, "test": 6}
+    parted = from_huggingface({"train": Table(20), "test": Table(6), "unlabelled": None})
+    assert {name: len(part) for name, part in parted.splits.items()} == sizes
+    parted = from_huggingface({"train": Table(18), "valid": Table(2), "test": Table(6)})
+    assert {name: len(part) for name, part in parted.splits.items()} == sizes
+    with pytest.raises(DatasetError, match="has splits training: name one `train`"):
+        from_huggingface({"training": Table(4)})
+    with pytest.raises(DatasetError, match="test= is for a single set"):
+        from_huggingface({"train": Table(4)}, test=0.1)
     with pytest.raises(DatasetError, match="no column 'img', only image, label"):
         from_huggingface(Table(4), image="img")
 
