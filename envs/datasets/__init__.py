@@ -101,8 +101,8 @@ def folder_options(
     """How a folder is read by these keywords; None where there is none, and none of them is set."""
     if not is_folder(source) and (image_size, fit, unreadable) == (None, "crop", "skip"):
         return None
-    size = 64 if image_size is None else image_size
-    return ImageFolder(size if isinstance(size, int) else tuple(size), fit, unreadable)  # type: ignore[arg-type]
+    size: Any = 64 if image_size is None else image_size
+    return ImageFolder(tuple(size) if isinstance(size, list) else size, fit, unreadable)
 
 
 def is_folder(source: Any) -> bool:

@@ -211,16 +211,25 @@ class Dataset:
         *,
         name: str = "arrays",
         classes: Sequence[str] | None = None,
+        validation: float = 0,
+        seed: int = 0,
     ) -> Dataset:
         """Put together splits that are parted already: {"train": (images, labels), ...}.
 
-        Arrays and `classes` are as for `from_arrays`; the splits' images share one size. Of clips
+        validation: the share of `train` that becomes `validation`, class by class, where there is
+            none: training needs one to choose by. 0 takes nothing.
+
+        The others are as for `from_arrays`; the splits' images share one size. Of clips
         (N, L, H, W, C), which share a length, a part may be (clips, labels, boxes).
         """
         parts = {
             split: part if isinstance(part, ImageSet) else _image_set(f"{name}, {split}", *part)
             for split, part in splits.items()
         }
+        if validation and "train" in parts and "validation" not in parts:
+            where = f"{name}, train"
+            train = cls._parted(parts["train"], where, classes, validation, 0, seed)
+            parts = {**train.splits, **{k: v for k, v in parts.items() if k != "train"}}
         return cls(name, _class_names(classes, list(parts.values()), name), parts)
 
 

@@ -35,11 +35,8 @@ def load_cifar10() -> Dataset:
     """Photographs of animals and vehicles: train 45,000, validation 5,000, test 10,000."""
     parts = [_read(content, where) for where, content in _contents()]
     images, labels = (np.concatenate(values) for values in zip(*parts[:-1], strict=True))
-    for where, found, each in (
-        ("the training files", labels, 5_000),
-        (FILES[-1], parts[-1][1], 1_000),
-    ):
-        counts = np.bincount(found, minlength=10).tolist()
+    for where, found in (("the training files", labels), (FILES[-1], parts[-1][1])):
+        counts, each = np.bincount(found, minlength=10).tolist(), len(found) // 10
         if counts != [each] * 10:
             raise DatasetError(f"cifar10: {where} hold {counts} of the classes, not {each} of each")
     return Dataset.from_splits(

@@ -4,7 +4,8 @@
     FOLDER/train/cat/1.jpg           or parted already, into train, validation (val) and test
 
 The images are kept under the user's cache folder and read from there as they are needed, so that a
-set may be larger than memory; a picture added, changed or removed makes them anew.
+set may be larger than memory; a picture added, changed or removed makes them anew, in place of the
+old ones.
 """
 
 from __future__ import annotations
@@ -16,9 +17,9 @@ import shutil
 import tempfile
 import warnings
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -26,13 +27,13 @@ from ..checks import choose
 from .base import SPLITS, Dataset, ImageSet
 from .errors import DatasetError
 from .fetch import cache_folder
-from .parting import parted
-from .pictures import Fitting, is_gray, open_picture
+from .parting import SPLIT_NAMES, parted
+from .pictures import UNREADABLE, Fitting, is_gray, open_picture
 
 ENDINGS = (".jpg", ".jpeg", ".png")
-_CALLED = {"train": "train", "validation": "validation", "val": "validation", "test": "test"}
+_ENDINGS = ", ".join(ENDINGS)
 _NAMED = 5  # files that a message names
-_VERSION = 1  # of what is kept; another one is made anew
+_VERSION = 2  # of what is kept; another one is made anew
 
 
 @dataclass(frozen=True)
@@ -43,8 +44,9 @@ class ImageFolder(Fitting):
     of each class for validation and a fifth for test.
 
     Attributes:
-        unreadable: files that are no picture, damaged or too large are left out with one warning
-            that names them (`"skip"`), or end the loading (`"refuse"`).
+        unreadable: files that are no picture, damaged or too large, and folders without a picture,
+            are left out with one warning that names them (`"skip"`), or end the loading
+            (`"refuse"`).
     """
 
     unreadable: Literal["skip", "refuse"] = "skip"
@@ -56,8 +58,8 @@ class ImageFolder(Fitting):
     def load(self, folder: str | os.PathLike[str]) -> Dataset:
         """The pictures of a folder.
 
-        Raises DatasetError where there is no folder, no class with a picture, or a split with
-        none, and for unreadable files where they are refused.
+        Raises DatasetError where there is no folder, no class with a picture, a split with none, or
+        no room to keep the images, and for unreadable files where they are refused.
         """
         root = Path(folder)
         found = _Found.of(root)
@@ -65,8 +67,12 @@ class ImageFolder(Fitting):
         if not (kept / "index.json").is_file():
             self._keep(root, found, kept)
         index = json.loads((kept / "index.json").read_text(encoding="utf-8"))
-        if index["skipped"]:
-            self._complain(root, index["skipped"])
+        self._complain(root, index["skipped"])
+        if index["few"]:
+            warnings.warn(
+                f"{root}: fewer than 3 pictures of {_listed(index['few'])}: not in every split",
+                stacklevel=2,
+            )
         images = np.load(kept / "images.npy", mmap_mode="r")
         labels = np.array(index["labels"], np.int64)
         parts, first = {}, 0
@@ -77,76 +83,107 @@ class ImageFolder(Fitting):
         return Dataset(root.name or str(root.resolve().name), found.classes, parts)
 
     def _kept(self, root: Path, found: _Found) -> Path:
-        """Where the images of a folder as it is now are kept."""
-        told = json.dumps([_VERSION, asdict(self), str(root.resolve()), found.state])
-        return cache_folder() / "folders" / hashlib.sha256(told.encode()).hexdigest()[:24]
+        """Where the images of a folder as it is now are kept; begins as do its earlier ones."""
+        how = [_VERSION, self.fit, *self.sides, str(root.resolve())]
+        return cache_folder() / "folders" / f"{_digest(how)}-{_digest(found.state)}"
 
     def _complain(self, root: Path, skipped: list[list[str]]) -> None:
-        named = "; ".join(f"{name}: {why}" for name, why in skipped[:_NAMED])
-        more = f"; and {len(skipped) - _NAMED} more" if len(skipped) > _NAMED else ""
-        said = f"{root}: {len(skipped)} unreadable: {named}{more}"
+        if not skipped:
+            return
+        named = _listed([f"{name}: {why}" for name, why in skipped], "; ")
+        said = " ".join(f"{root}: {len(skipped)} unreadable: {named}".split())
         if self.unreadable == "refuse":
             raise DatasetError(f"{said}: mend or remove them, or take unreadable='skip'")
-        warnings.warn(f"{said}: left out", stacklevel=2)
+        warnings.warn(f"{said}: left out", stacklevel=3)
 
     def _keep(self, root: Path, found: _Found, kept: Path) -> None:
         """Decode everything into a folder beside `kept`, then put it there: whole or not at all."""
-        readable, skipped, gray = [], [], True
+        try:
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            made = Path(tempfile.mkdtemp(dir=kept.parent, prefix=".making-"))
+            try:
+                self._decode(root, found, made)
+                if kept.exists() and not (kept / "index.json").is_file():
+                    shutil.rmtree(kept, ignore_errors=True)  # half removed, as a newer one was made
+                try:
+                    os.replace(made, kept)
+                except OSError:
+                    if not (kept / "index.json").is_file():  # else another process was faster
+                        raise
+            finally:
+                shutil.rmtree(made, ignore_errors=True)
+        except OSError as error:
+            raise DatasetError(
+                f"{root}: its images cannot be kept in {kept.parent} ({error.strerror or error}): "
+                "make room there, take a smaller image_size, or let XDG_CACHE_HOME name another "
+                "folder"
+            ) from None
+        for old in kept.parent.glob(f"{kept.name.split('-')[0]}-*"):
+            if old != kept:
+                shutil.rmtree(old, ignore_errors=True)  # whoever reads from it still can
+
+    def _decode(self, root: Path, found: _Found, made: Path) -> None:
+        """Write `images.npy`, split after split, and `index.json`, which tells what is in it."""
+        from tqdm import tqdm
+
+        readable, skipped, gray = [], list(found.skipped), True
         for name, label, split in found.files:
             try:
                 with open_picture(root / name) as picture:
                     gray = gray and is_gray(picture)
                 readable.append((name, label, split))
-            except (OSError, ValueError, SyntaxError) as error:
+            except UNREADABLE as error:
                 skipped.append([name, _reason(error)])
-        channels = 1 if gray else 3
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        made = Path(tempfile.mkdtemp(dir=kept.parent, prefix=".making-"))
-        try:
-            images = np.lib.format.open_memmap(
-                made / "all.npy", "w+", np.uint8, (max(1, len(readable)), *self.sides, channels)
-            )
-            good: list[tuple[str, int, str | None]] = []
-            for name, label, split in readable:
-                try:
-                    with open_picture(root / name) as picture:
-                        images[len(good)] = self(picture, channels)
-                    good.append((name, label, split))
-                except (OSError, ValueError, SyntaxError, MemoryError) as error:
-                    skipped.append([name, _reason(error)])  # begun well, and damaged further on
-            if skipped and self.unreadable == "refuse":
-                self._complain(root, skipped)
-            order = _order(root, found, good)
-            counts = {split: len(places) for split, places in order.items()}
-            rows = np.concatenate(list(order.values()))
-            shape = (len(rows), *self.sides, channels)
-            sorted_images = np.lib.format.open_memmap(made / "images.npy", "w+", np.uint8, shape)
-            for start in range(0, len(rows), 256):
-                sorted_images[start : start + 256] = images[rows[start : start + 256]]
-            sorted_images.flush()
-            del images, sorted_images
-            (made / "all.npy").unlink()
-            labels = [good[row][1] for row in rows]
-            index = {"counts": counts, "labels": labels, "skipped": skipped}
-            (made / "index.json").write_text(json.dumps(index), encoding="utf-8")
+        shape = (*self.sides, 1 if gray else 3)
+        images = _room_for(made / "all.npy", (max(1, len(readable)), *shape))
+        good: list[tuple[str, int, str | None]] = []
+        for name, label, split in tqdm(
+            readable, f"reading {root.name}", unit=" pictures", delay=5, disable=None
+        ):
             try:
-                os.replace(made, kept)
-            except OSError:
-                if not (kept / "index.json").is_file():  # else another process was faster
-                    raise
-        finally:
-            shutil.rmtree(made, ignore_errors=True)
+                with open_picture(root / name) as picture:
+                    images[len(good)] = self(picture, shape[2])
+                good.append((name, label, split))
+            except UNREADABLE as error:
+                skipped.append([name, _reason(error)])  # begun well, and damaged further on
+        if self.unreadable == "refuse":
+            self._complain(root, skipped)
+        order, few = _order(root, found, good)
+        rows = np.concatenate(list(order.values()))
+        mixed = _room_for(made / "images.npy", (len(rows), *shape))
+        for start in range(0, len(rows), 256):
+            mixed[start : start + 256] = images[rows[start : start + 256]]
+        mixed.flush()
+        del images, mixed
+        (made / "all.npy").unlink()
+        index = {
+            "counts": {split: len(places) for split, places in order.items()},
+            "labels": [good[row][1] for row in rows],
+            "skipped": skipped,
+            "few": few,
+        }
+        (made / "index.json").write_text(json.dumps(index), encoding="utf-8")
+
+
+def _room_for(file: Path, shape: tuple[int, ...]) -> np.memmap:
+    """A new file of bytes; OSError where the disk has no room: writing would end the process."""
+    images = np.lib.format.open_memmap(file, "w+", np.uint8, shape)
+    if hasattr(os, "posix_fallocate"):
+        with open(file, "rb+") as opened:
+            os.posix_fallocate(opened.fileno(), 0, file.stat().st_size)
+    return images
 
 
 def _order(
     root: Path, found: _Found, good: list[tuple[str, int, str | None]]
-) -> dict[str, np.ndarray]:
-    """Rows of each split; where the folder has no validation, a tenth of train is taken for it."""
+) -> tuple[dict[str, np.ndarray], list[str]]:
+    """Rows of each split, and classes too few for all splits that are made here.
+
+    Where the folder has no validation, a tenth of train is taken for it.
+    """
     labels = np.array([label for _, label, _ in good], np.int64)
     if not len(labels):
         raise DatasetError(f"{root}: none of {len(found.files)} files is a readable JPEG or PNG")
-    few = [found.classes[k] for k in np.flatnonzero(np.bincount(labels, minlength=1) < 3)]
-    few = [name for name in few if name]
     shares: dict[str, float] = {}
     if not found.splits:
         shares = {"validation": 0.1, "test": 0.2}
@@ -155,11 +192,8 @@ def _order(
         whole = np.array([row for row, (_, _, split) in enumerate(good) if split == "train"], int)
         if "validation" not in found.splits:
             shares = {"validation": 0.1}
-    if few and shares:
-        warnings.warn(
-            f"{root}: fewer than 3 pictures of {', '.join(few[:_NAMED])}: not in every split",
-            stacklevel=4,
-        )
+    counts = np.bincount(labels, minlength=len(found.classes))
+    few = [found.classes[k] for k in np.flatnonzero(counts < 3)] if shares else []
     order = {split: whole[rows] for split, rows in parted(labels[whole], shares, str(root)).items()}
     for split in found.splits - {"train"}:
         order[split] = np.array([row for row, one in enumerate(good) if one[2] == split], int)
@@ -168,9 +202,10 @@ def _order(
             raise DatasetError(f"{root}: no readable picture for {split}")
     # Mixed, so that the first few of a split are not all of one class.
     mixed = np.random.PCG64(0).random_raw(len(good))
-    return {
+    order = {
         split: order[split][mixed[order[split]].argsort()] for split in SPLITS if split in order
     }
+    return order, few
 
 
 @dataclass(frozen=True)
@@ -181,53 +216,82 @@ class _Found:
     files: list[tuple[str, int, str | None]]
     state: list[tuple[str, int, int]]  # name, size and time of each file
     splits: frozenset[str]
+    skipped: list[list[str]]  # folders that give nothing, and why
 
     @classmethod
     def of(cls, root: Path) -> _Found:
         if not root.is_dir():
             raise DatasetError(f"{root}: no such folder")
-        tops = _folders(root)
-        called = {_CALLED[name]: name for name in tops if name in _CALLED}
-        own = "train" in called
+        skipped: list[list[str]] = []
+        tops = _folders(root, "", skipped)
+        called = {split: name for name in tops if (split := SPLIT_NAMES.get(name))}
+        # `train` may also be a class, of pictures of trains.
+        own = "train" in called and bool(_folders(root, "train", skipped))
         places = [(name, split) for split, name in called.items()] if own else [("", None)]
+        if own:
+            left = [name for name in tops if name not in called.values()]
+            skipped += [
+                [name, f"lies beside the splits {', '.join(called.values())}"] for name in left
+            ]
         found: list[tuple[str, str, str | None]] = []
         for place, split in places:
-            for kind in _folders(root / place):
-                found += [(name, kind, split) for name in _pictures(root, Path(place) / kind)]
+            for kind in _folders(root, place, skipped):
+                before, folder = len(skipped), f"{place}/{kind}" if place else kind
+                names = list(_pictures(root, folder, skipped))
+                found += [(name, kind, split) for name in names]
+                if not names and len(skipped) == before:
+                    skipped.append([folder, f"no picture ({_ENDINGS}) in it"])
         classes = tuple(sorted({kind for _, kind, _ in found}))
         if not found:
             raise DatasetError(
-                f"{root}: no pictures ({', '.join(ENDINGS)}) in folders of their classes, such as "
+                f"{root}: no pictures ({_ENDINGS}) in folders of their classes, such as "
                 f"{root.name}/cat/1.jpg"
             )
         places_of = {kind: place for place, kind in enumerate(classes)}
         files = sorted((name, places_of[kind], split) for name, kind, split in found)
         state = []
         for name, _, _ in files:
-            told = os.stat(root / name, follow_symlinks=True)
+            told = os.stat(root / name)
             state.append((name, told.st_size, told.st_mtime_ns))
-        return cls(classes, files, state, frozenset(called) if own else frozenset())
+        return cls(classes, files, state, frozenset(called) if own else frozenset(), skipped)
 
 
-def _folders(folder: Path) -> list[str]:
-    """Names of the folders in a folder, those that begin with a dot left out."""
-    with os.scandir(folder) as entries:
-        return sorted(e.name for e in entries if _is_folder(e) and not e.name.startswith("."))
-
-
-def _is_folder(entry: os.DirEntry[str]) -> bool:
+def _folders(root: Path, place: str, skipped: list[list[str]]) -> list[str]:
+    """Names of the folders in a folder within `root`, those that begin with a dot left out."""
     try:
-        return entry.is_dir()
+        with os.scandir(root / place) as entries:
+            return sorted(e.name for e in entries if e.name[0] != "." and _is_folder(root, e))
+    except OSError as error:
+        skipped.append([place or ".", _reason(error)])
+        return []
+
+
+def _is_folder(root: Path, entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir() and not _leads_back(root, entry.path)
     except OSError:  # a link that leads in a circle
         return False
 
 
-def _pictures(root: Path, folder: Path) -> Iterator[str]:
+def _leads_back(root: Path, place: str) -> bool:
+    """Whether a link leads to a folder around it: what lies there is of all classes."""
+    if not os.path.islink(place):
+        return False
+    end = os.path.realpath(place)
+    around = (os.path.realpath(root), os.path.realpath(os.path.dirname(place)))
+    return any(os.path.join(one, "").startswith(os.path.join(end, "")) for one in around)
+
+
+def _pictures(root: Path, folder: str, skipped: list[list[str]]) -> Iterator[str]:
     """Names within `root` of the pictures in a folder and in its own, each real place once."""
+
+    def closed(error: OSError) -> None:
+        skipped.append([os.path.relpath(error.filename, root), _reason(error)])
+
     seen = set()
-    for place, inner, names in os.walk(root / folder, followlinks=True):
+    for place, inner, names in os.walk(root / folder, onerror=closed, followlinks=True):
         real = os.path.realpath(place)
-        if real in seen:  # a link that leads in a circle
+        if real in seen or _leads_back(root, place):
             inner.clear()
             continue
         seen.add(real)
@@ -241,5 +305,16 @@ def _pictures(root: Path, folder: Path) -> Iterator[str]:
 
 def _reason(error: BaseException) -> str:
     """Why a file is unreadable, in a line."""
-    text = str(error).splitlines()[0] if str(error) else type(error).__name__
+    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    text = text.splitlines()[0] if text else type(error).__name__
     return text if len(text) < 100 else text[:97] + "..."
+
+
+def _listed(names: list[str], between: str = ", ") -> str:
+    """The first few of many, and how many more there are."""
+    more = [f"and {len(names) - _NAMED} more"] if len(names) > _NAMED else []
+    return between.join([*names[:_NAMED], *more])
+
+
+def _digest(told: Any) -> str:
+    return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:16]

@@ -9,11 +9,9 @@ from typing import IO
 
 import numpy as np
 
-from .base import SPLITS, Dataset
+from .base import Dataset
 from .errors import DatasetError
-
-# How a split's arrays may be named; MedMNIST calls validation `val`.
-_NAMES = {"train": ("train",), "validation": ("validation", "val"), "test": ("test",)}
+from .parting import SPLIT_NAMES
 
 
 def load_npz(path: Path) -> Dataset:
@@ -21,8 +19,9 @@ def load_npz(path: Path) -> Dataset:
 
     It holds `images` and `labels`, which are parted as `Dataset.from_arrays` does; or, for splits
     of its own, `train_images`, `train_labels`, `validation_images` (or `val_images`), and so on, as
-    MedMNIST has it. `classes`, an array of text, may name the labels. Raises DatasetError for an
-    archive that is damaged, lies about its sizes, or holds objects.
+    MedMNIST has it; where there is no validation, a tenth of each class of train is taken for it.
+    `classes`, an array of text, may name the labels. Raises DatasetError for an archive that is
+    damaged, lies about its sizes, or holds objects.
     """
     arrays = _read(path)
     classes = [str(name) for name in arrays.pop("classes")] if "classes" in arrays else None
@@ -32,17 +31,15 @@ def load_npz(path: Path) -> Dataset:
             arrays["images"], _flat(arrays["labels"]), name=name, classes=classes
         )
     parts = {}
-    for split in SPLITS:
-        for said in _NAMES[split]:
-            if {f"{said}_images", f"{said}_labels"} <= arrays.keys():
-                labels = _flat(arrays[f"{said}_labels"])
-                parts[split] = arrays[f"{said}_images"], labels
+    for said, split in SPLIT_NAMES.items():
+        if {f"{said}_images", f"{said}_labels"} <= arrays.keys():
+            parts[split] = arrays[f"{said}_images"], _flat(arrays[f"{said}_labels"])
     if "train" not in parts:
         raise DatasetError(
             f"{path} holds {', '.join(arrays) or 'nothing'}: give images and labels, or "
             "train_images, train_labels, test_images, ..."
         )
-    return Dataset.from_splits(parts, name=name, classes=classes)
+    return Dataset.from_splits(parts, name=name, classes=classes, validation=0.1)
 
 
 def _flat(labels: np.ndarray) -> np.ndarray:

@@ -8,6 +8,13 @@ import numpy as np
 
 from .errors import DatasetError
 
+# What a split may be called in a folder, an archive or another library's set.
+SPLIT_NAMES = {
+    "train": "train",
+    **dict.fromkeys(("validation", "val", "valid"), "validation"),
+    "test": "test",
+}
+
 
 def parted(
     labels: np.ndarray, shares: Mapping[str, float], name: str, seed: int = 0

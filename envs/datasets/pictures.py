@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     from PIL import Image
 
 MOST_PIXELS = 100_000_000  # of one picture; what claims more is refused before it is decoded
+# What comes of a file that is no whole picture.
+UNREADABLE = (OSError, ValueError, SyntaxError, MemoryError)
 
 Fit = Literal["crop", "pad", "stretch"]
 
@@ -38,7 +41,7 @@ class Fitting:
     def sides(self) -> tuple[int, int]:
         """Height and width."""
         size = self.image_size
-        both = (size,) * 2 if isinstance(size, (int, float, np.integer)) else size
+        both = size if isinstance(size, tuple) else (size, size)
         return pair("image_size", both, "a side or (height, width)", 1)
 
     def __call__(self, picture: Image.Image, channels: int) -> np.ndarray:
@@ -48,14 +51,25 @@ class Fitting:
         height, width = self.sides
         # JPEG can be decoded at a half, a quarter, ... of its size.
         picture.draft("L" if channels == 1 else "RGB", (2 * width, 2 * height))
-        picture = ImageOps.exif_transpose(picture)
-        if picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info:
+        picture.load()
+        _turn_upright(picture)
+        if picture.mode.startswith("I"):
+            high = np.asarray(picture) >> 8  # the higher byte of 16 bits, as Pillow has of colours
+            picture = Image.fromarray(high.clip(0, 255).astype(np.uint8))
+        elif "transparency" in picture.info:
+            picture = picture.convert("RGBA")
+        elif picture.mode in ("1", "P", "PA"):
+            picture = picture.convert({"1": "L", "P": "RGB", "PA": "RGBA"}[picture.mode])
+        # Averaged down before what else is done, which would take as much memory each time.
+        less = min(picture.width // (2 * width), picture.height // (2 * height))
+        if less > 1:
+            picture = picture.reduce(less)
+        if picture.mode in ("RGBA", "LA"):
             picture = picture.convert("RGBA")
             picture = Image.alpha_composite(Image.new("RGBA", picture.size, "black"), picture)
-        elif picture.mode.startswith("I;16") or picture.mode == "I":
-            values = np.asarray(picture, np.float64) / 257  # 16 bits
-            picture = Image.fromarray(values.round().clip(0, 255).astype(np.uint8))
-        picture = picture.convert("L" if channels == 1 else "RGB")
+        mode = "L" if channels == 1 else "RGB"
+        if picture.mode != mode:
+            picture = picture.convert(mode)
         how = Image.Resampling.BILINEAR  # over the area that a pixel stands for
         if self.fit == "crop":
             picture = ImageOps.fit(picture, (width, height), how)
@@ -74,12 +88,14 @@ def is_gray(picture: Image.Image) -> bool:
 def open_picture(file: Any) -> Image.Image:
     """Open a JPEG or PNG without decoding it.
 
-    Raises OSError or ValueError, in words, for what is none, or is too large.
+    Raises one of UNREADABLE, in words, for what is none, or is too large.
     """
     from PIL import Image, UnidentifiedImageError
 
     try:
-        picture = Image.open(file, formats=("JPEG", "PNG"))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what is large is measured below
+            picture = Image.open(file, formats=("JPEG", "PNG"))
     except UnidentifiedImageError:
         raise ValueError("neither JPEG nor PNG") from None
     except Image.DecompressionBombError:
@@ -87,3 +103,15 @@ def open_picture(file: Any) -> Image.Image:
     if picture.width * picture.height > MOST_PIXELS:
         raise ValueError(f"{picture.width}x{picture.height}, more than {MOST_PIXELS:,} pixels")
     return picture
+
+
+def _turn_upright(picture: Image.Image) -> None:
+    """Turn a photograph as its EXIF says that the camera was held; damaged EXIF says nothing."""
+    from PIL import ImageOps
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            ImageOps.exif_transpose(picture, in_place=True)
+        except Exception:  # the pixels are read already; cameras write what Pillow cannot parse
+            return

@@ -38,13 +38,8 @@ def load_svhn() -> Dataset:
     """House numbers, one digit in the middle: about 65,900 to train on, 7,300 and 26,032."""
     train, test = (_read(path) for path in find_or_download("svhn", _FILES, _MIRRORS))
     classes = tuple(str(k) for k in range(10))
-    parted = Dataset.from_arrays(
-        *train, name="svhn, train_32x32.mat", classes=classes, validation=0.1, test=0
-    )
     return Dataset.from_splits(
-        {**parted.splits, "test": test},
-        name="svhn",
-        classes=classes,
+        {"train": train, "test": test}, name="svhn", classes=classes, validation=0.1
     )
 
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import os
+import struct
 import subprocess
 import sys
 import warnings
+import zlib
 
 import gymnasium as gym
 import numpy as np
@@ -13,6 +17,7 @@ import pytest
 from PIL import Image
 
 import saccade.envs.datasets.folder as folder_module
+import saccade.envs.datasets.pictures as pictures_module
 from saccade.envs.datasets import DatasetError, ImageFolder, load_dataset
 
 
@@ -138,10 +143,10 @@ def test_what_is_no_picture_is_named_and_left_out_or_refused(photos):
 
 def test_wide_pictures_are_fitted_and_bombs_are_refused(photos):
     Image.new("RGB", (20_000, 40)).save(photos / "red" / "wide.png")
-    bomb = Image.new("1", (30_000, 30_000))
-    bomb.save(photos / "red" / "bomb.png")
-    assert (photos / "red" / "bomb.png").stat().st_size < 200_000
-    with pytest.warns(UserWarning, match="1 unreadable.*bomb.png"):
+    small = (photos / "red" / "1.PNG").read_bytes()
+    sides = (30_000).to_bytes(4, "big") * 2  # what it claims to be, in the header
+    (photos / "red" / "bomb.png").write_bytes(checked_again(small[:16] + sides + small[24:]))
+    with pytest.warns(UserWarning, match="1 unreadable.*bomb.png: more than 100,000,000 pixels"):
         data = ImageFolder().load(photos)
     assert sum(map(len, data.splits.values())) == 21
 
@@ -158,12 +163,145 @@ def test_odd_names_and_links_in_circles(photos):
     assert sum(map(len, data.splits.values())) == 21
 
 
-def test_a_class_with_one_picture_is_told(photos):
+def test_a_link_to_a_folder_around_it_gives_no_class_the_pictures_of_others(photos, tmp_path):
+    (photos / "everything").symlink_to(".")
+    (photos / "blue" / "up").symlink_to("..")
+    (tmp_path / "elsewhere").mkdir()
+    Image.new("RGB", (9, 9), "blue").save(tmp_path / "elsewhere" / "one more.png")
+    (tmp_path / "elsewhere" / "back").symlink_to(photos)
+    (photos / "blue" / "away").symlink_to(tmp_path / "elsewhere")
+    data = load_dataset(photos)
+    assert data.classes == ("blue", "red")
+    assert sum(map(len, data.splits.values())) == 21
+    for part in data.splits.values():
+        brightest = part.images.reshape(len(part), -1, 3).mean(1).argmax(1)
+        assert np.array_equal(brightest, np.where(part.labels == 0, 2, 0))
+
+
+def test_names_that_are_no_text_and_names_of_two_lines(photos):
+    os.rename(photos / "red", os.fsencode(photos) + b"/r\xff")
+    (photos / "blue" / "two\nlines.png").write_bytes(b"")
+    with pytest.warns(UserWarning, match="1 unreadable: blue/two lines.png"):
+        data = load_dataset(photos)
+    assert data.num_classes == 2 and sum(map(len, data.splits.values())) == 20
+
+
+def test_a_class_with_one_picture_is_told_every_time(photos):
     (photos / "green").mkdir()
     Image.new("RGB", (9, 9)).save(photos / "green" / "only.png")
-    with pytest.warns(UserWarning, match="fewer than 3 pictures of green"):
-        data = load_dataset(photos)
-    assert data.num_classes == 3
+    for _ in range(2):
+        with pytest.warns(UserWarning, match="fewer than 3 pictures of green"):
+            data = ImageFolder().load(photos)
+        assert data.num_classes == 3
+
+
+def test_classes_without_a_picture_are_told(photos):
+    (photos / "empty").mkdir()
+    (photos / "yellow").mkdir()
+    (photos / "yellow" / "bad.png").write_bytes(b"")
+    with pytest.warns(UserWarning) as told:
+        ImageFolder().load(photos)
+    unreadable, few = (str(one.message) for one in told)
+    assert "2 unreadable: empty: no picture (.jpg, .jpeg, .png) in it; yellow/bad.png" in unreadable
+    assert "fewer than 3 pictures of yellow" in few
+
+
+def test_train_is_a_class_where_pictures_lie_in_it_and_what_lies_beside_splits_is_told(photos):
+    os.rename(photos / "red", photos / "train")
+    assert load_dataset(photos).classes == ("blue", "train")
+    (photos / "train" / "red").mkdir()
+    for file in [file for file in (photos / "train").iterdir() if file.is_file()]:
+        file.rename(photos / "train" / "red" / file.name)
+    (photos / "test").mkdir()
+    (photos / "test" / "red").symlink_to(photos / "train" / "red")
+    with pytest.warns(UserWarning, match="unreadable: blue: lies beside the splits test, train"):
+        assert ImageFolder().load(photos).classes == ("red",)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG"])
+def test_damaged_pictures_are_read_or_refused_whatever_is_damaged(kind):
+    """Bytes changed at random, also in EXIF; PNG's checksums put right again."""
+    rng = np.random.default_rng(0)
+    picture = Image.fromarray(rng.integers(0, 256, (24, 20, 3), np.uint8))
+    exif = picture.getexif()
+    exif[274], exif[271] = 6, "maker"
+    whole = io.BytesIO()
+    picture.save(whole, kind, exif=exif)
+    read, fitting = 0, ImageFolder(image_size=8)
+    for _ in range(1500):
+        content = bytearray(whole.getvalue())
+        for place in rng.integers(0, 250, rng.integers(1, 5)):
+            content[place] = rng.integers(0, 256)
+        content = checked_again(bytes(content)) if kind == "PNG" else bytes(content)
+        try:
+            with pictures_module.open_picture(io.BytesIO(content)) as damaged:
+                assert fitting(damaged, 3).shape == (8, 8, 3)
+            read += 1
+        except pictures_module.UNREADABLE:
+            continue
+    assert read > 100
+
+
+def checked_again(content: bytes) -> bytes:
+    """A PNG with the checksum of every chunk put right."""
+    out, at = content[:8], 8
+    while at + 12 <= len(content):
+        size = int.from_bytes(content[at : at + 4], "big")
+        if size > len(content) - at - 12:
+            break
+        chunk = content[at + 4 : at + 8 + size]
+        out += content[at : at + 4] + chunk + zlib.crc32(chunk).to_bytes(4, "big")
+        at += 12 + size
+    return out + content[at:]
+
+
+def test_photographs_with_exif_that_cannot_be_parsed_are_kept(photos, monkeypatch):
+    def odd(*_, **__):
+        raise struct.error("required argument is not an integer")
+
+    monkeypatch.setattr("PIL.ImageOps.exif_transpose", odd)
+    data = ImageFolder(unreadable="refuse").load(photos)
+    assert sum(map(len, data.splits.values())) == 20
+
+
+@pytest.mark.parametrize(
+    ("mode", "options", "colour", "shown"),
+    [
+        ("1", {}, 1, 255),
+        ("L", {}, 90, 90),
+        ("L", {"transparency": 90}, 90, 0),
+        ("LA", {}, (90, 0), 0),
+        ("I;16", {}, 90 << 8, 90),
+        ("P", {}, 0, 0),
+        ("RGB", {"transparency": (90, 90, 90)}, (90, 90, 90), 0),
+        ("RGBA", {}, (90, 90, 90, 255), 90),
+    ],
+)
+@pytest.mark.parametrize("side", [9, 200], ids=["small", "averaged down"])
+def test_every_kind_of_png_is_read(mode, options, colour, shown, side):
+    file = io.BytesIO()
+    Image.new(mode, (side, side), colour).save(file, "PNG", **options)
+    for channels in (1, 3):
+        with pictures_module.open_picture(file) as picture:
+            image = ImageFolder(image_size=8)(picture, channels)
+        assert image.shape == (8, 8, channels) and set(image.ravel()) == {shown}
+
+
+def test_the_largest_picture_takes_a_bounded_memory(tmp_path):
+    """Of 16 bits and 96 million pixels: 190 MB as it is decoded."""
+    Image.new("I;16", (9600, 10_000)).save(tmp_path / "large.png", compress_level=1)
+    code = f"""
+import resource, numpy, warnings
+from saccade.envs.datasets.pictures import Fitting, open_picture
+warnings.simplefilter("error")
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+with open_picture({str(tmp_path / "large.png")!r}) as picture:
+    Fitting(64)(picture, 3)
+print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) >> 10)
+"""
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    assert int(run.stdout) < 1000
 
 
 def test_a_folder_without_pictures_says_what_it_wants(tmp_path):
@@ -193,10 +331,35 @@ def test_images_are_kept_until_a_picture_changes(photos, kept, monkeypatch):
     Image.new("RGB", (9, 9), "white").save(photos / "red" / "1.PNG")
     ImageFolder().load(photos)
     assert len(opened) == 40  # each is opened for its kind, and again for its pixels
+    ImageFolder(image_size=8, unreadable="refuse").load(photos)
+    assert len(opened) == 80
     ImageFolder(image_size=8).load(photos)
     assert len(opened) == 80
-    assert len(list((kept / "folders").iterdir())) == 3
-    assert not list((kept / "folders").glob(".making-*"))
+    # One of each size: what was made of the folder as it was is gone, and can still be read here.
+    assert len(list((kept / "folders").iterdir())) == 2
+    for name, part in first.splits.items():
+        assert np.array_equal(part.images, again.split(name).images)
+
+
+def test_no_room_is_told_before_anything_is_decoded(photos, kept, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(folder_module.os, "posix_fallocate", full)
+    with pytest.raises(DatasetError, match=r"No space left on device.*smaller image_size") as error:
+        ImageFolder().load(photos)
+    one_line(error)
+    assert not list((kept / "folders").iterdir())
+    (kept / "folders").rmdir()
+    (kept / "folders").write_text("no folder")
+    with pytest.raises(DatasetError, match="cannot be kept"):
+        ImageFolder().load(photos)
+
+
+@pytest.mark.parametrize("size", [64.5, "64", [64], [32, "a"], 0, -3, (8, 9, 10), True])
+def test_a_size_that_is_none_is_refused(photos, size):
+    with pytest.raises(ValueError, match="image_size="):
+        gym.make("saccade/Images-v0", source=str(photos), image_size=size)
 
 
 def test_nothing_is_left_of_a_loading_that_ended_early(photos, kept, monkeypatch):

@@ -32,13 +32,6 @@ def cifar(tmp_path, monkeypatch):
     """The binary distribution's six files, with ten images of each class a file."""
     monkeypatch.setattr(cifar_module, "_IMAGES", 100)
     monkeypatch.setattr(cifar_module, "VALIDATION", 50)
-    real = cifar_module.np.bincount
-    # As many of each class as there are here.
-    monkeypatch.setattr(
-        cifar_module.np,
-        "bincount",
-        lambda labels, minlength=0: real(labels, minlength=minlength) * 100,
-    )
     monkeypatch.setenv("SACCADE_DATA", str(tmp_path))
     folder = tmp_path / "cifar10"
     folder.mkdir()
@@ -182,6 +175,13 @@ def test_an_archive_is_parted_or_has_splits_of_its_own(tmp_path):
     np.savez(medical, **content)
     sizes = {name: len(part) for name, part in load_dataset(medical).splits.items()}
     assert sizes == {"train": 20, "validation": 8, "test": 12}
+    del content["val_images"], content["val_labels"]
+    np.savez(medical, **content)
+    without = load_npz(medical)
+    sizes = {name: len(part) for name, part in without.splits.items()}
+    assert sizes == {"train": 18, "validation": 2, "test": 12}
+    shown = np.concatenate([without.split(name).images for name in ("train", "validation")])
+    assert sorted(map(bytes, shown)) == sorted(map(bytes, content["train_images"]))
 
 
 def test_archives_that_lie_or_hold_code_are_refused(tmp_path):
@@ -250,11 +250,33 @@ def test_torch_data_sets_of_any_kind_of_image(image):
 
 def test_items_of_several_sizes_need_a_fitting():
     images = [Image.new("RGB", (20 + i, 30)) for i in range(20)]
-    with pytest.raises(DatasetError, match=r"item 1: is \(30, 21, 3\).*ImageFolder"):
+    with pytest.raises(DatasetError, match=r"item 1: is 30x21, the first 30x20.*ImageFolder"):
         from_torch(Items(images))
     assert from_torch(Items(images), ImageFolder(image_size=16)).shape == (16, 16, 3)
     with pytest.raises(DatasetError, match="item 0: no image in str"):
         from_torch(Items(["text"]))
+
+
+@pytest.mark.parametrize("fitting", [None, ImageFolder(image_size=6)])
+def test_gray_pictures_among_others_in_colour(fitting):
+    gray = [Image.new("L", (6, 6), 90)] * 20
+    assert from_torch(Items(gray), fitting).shape == (6, 6, 1)
+    data = from_torch(Items([*gray, *[Image.new("RGB", (6, 6), (9, 8, 7))] * 20]), fitting)
+    assert data.shape == (6, 6, 3)
+    shown = {tuple(image[0, 0]) for part in data.splits.values() for image in part.images}
+    assert shown == {(90, 90, 90), (9, 8, 7)}
+
+
+def test_torch_data_sets_by_split_keep_their_splits():
+    images = list(np.arange(40, dtype=np.uint8)[:, None, None, None] * np.ones((6, 5, 3), np.uint8))
+    data = from_torch({"train": Items(images), "test": Items(images[:6])})
+    sizes = {name: len(part) for name, part in data.splits.items()}
+    assert sizes == {"train": 36, "validation": 4, "test": 6} and data.classes == ("x", "y")
+    assert data.name == "Items" and data.split("test").images[:, 0, 0, 0].tolist() == [*range(6)]
+    with pytest.raises(DatasetError, match="no map-style data set in generator"):
+        from_torch(iter(()) for _ in ())
+    with pytest.raises(DatasetError, match="the set is empty"):
+        from_torch([])
 
 
 class Column:
@@ -277,10 +299,32 @@ class Table:
 def test_huggingface_data_sets_and_their_splits():
     data = from_huggingface(Table(40))
     assert data.classes == ("cat", "dog") and sum(map(len, data.splits.values())) == 40
-    parted = from_huggingface({"train": Table(20), "test": Table(6)})
-    assert {name: len(part) for name, part in parted.splits.items()} == {"train": 20, "test": 6}
+    sizes = {"train": 18, "validation": 2, "test": 6}
+    parted = from_huggingface({"train": Table(40)})  # as its own loader of folders gives
+    assert set(parted.splits) == {"train", "validation", "test"}
+    parted = from_huggingface({"train": Table(20), "test": Table(6), "unlabelled": None})
+    assert {name: len(part) for name, part in parted.splits.items()} == sizes
+    parted = from_huggingface({"train": Table(18), "valid": Table(2), "test": Table(6)})
+    assert {name: len(part) for name, part in parted.splits.items()} == sizes
+    with pytest.raises(DatasetError, match="has splits training: name one `train`"):
+        from_huggingface({"training": Table(4)})
+    with pytest.raises(DatasetError, match="test= is for a single set"):
+        from_huggingface({"train": Table(4), "test": Table(4)}, test=0.1)
     with pytest.raises(DatasetError, match="no column 'img', only image, label"):
         from_huggingface(Table(4), image="img")
+
+
+def test_hugging_face_s_own_library():
+    datasets = pytest.importorskip("datasets")
+    names = datasets.ClassLabel(names=["cat", "dog"])
+    columns = datasets.Features({"img": datasets.Image(), "label": names})
+    pictures = [Image.new("RGB", (6, 5), (place, 0, 0)) for place in range(40)]
+    content = {"img": pictures, "label": [place % 2 for place in range(40)]}
+    table = datasets.Dataset.from_dict(content, features=columns)
+    data = from_huggingface(datasets.DatasetDict(train=table), image="img")
+    assert data.classes == ("cat", "dog") and data.shape == (5, 6, 3)
+    for part in data.splits.values():
+        assert np.array_equal(part.images[:, 0, 0, 0] % 2, part.labels)
 
 
 def test_colour_digits_are_bright_ink_on_dark_paper():
