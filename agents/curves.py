@@ -14,14 +14,15 @@ from numpy.typing import NDArray
 class Curves:
     """Writes one run's events; holds an open event file until `close`.
 
-    `resumed_at` is the timestep that a resumed run continues from: what an interrupted one wrote
-    beyond it is hidden, so that curves do not overlap.
+    `resumed_at` is the timestep that a run continues from: what an earlier part of it wrote beyond
+    is hidden, so that curves do not overlap; at 0 that is everything.
     """
 
     def __init__(self, folder: Path, resumed_at: int = 0) -> None:
         from torch.utils.tensorboard import SummaryWriter
 
-        purge = resumed_at + 1 if resumed_at else None
+        earlier = any(folder.glob("events.out.tfevents.*"))
+        purge = resumed_at + bool(resumed_at) if earlier else None
         self._writer = SummaryWriter(str(folder), purge_step=purge)
 
     def scalars(self, metrics: Mapping[str, float], step: int) -> None:

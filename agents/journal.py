@@ -80,13 +80,14 @@ class Journal(Callback):
     def _take(self, learner: Any, metrics: dict[str, float]) -> None:
         self.newest.update(metrics)
         self._curves.scalars(metrics, learner.num_timesteps)
+        self._curves.flush()  # so that no checkpoint is ahead of the curves, should it be killed
         if "eval/error" in metrics and learner.num_timesteps != self._drawn_at:
             self._drawn_at = learner.num_timesteps
             spent = {"time/cpu_seconds": self._clocks()["cpu_seconds"]}
             self._curves.scalars(spent, learner.num_timesteps)
             self._draw(learner)
-            self._store(learner)
             self._curves.flush()
+            self._store(learner)
             if self._bar.disable:
                 self._say(learner)
         self._bar.set_postfix_str(self._figures(), refresh=False)

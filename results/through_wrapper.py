@@ -31,6 +31,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecMonitor
 
 from saccade.agents.stats import student_t
 from saccade.envs import GlimpseObservation, GlimpseSensor
+from saccade.envs.files import replace_file, write_text
 
 RESULTS = Path(__file__).resolve().parent
 ID = "MiniGrid-Empty-Random-6x6-v0"
@@ -136,7 +137,7 @@ def main() -> None:
             file = options.folder / f"{view}-{seed}.json"
             if not file.exists():
                 told = train(view, seed, options.steps)
-                file.write_text(json.dumps(told), encoding="utf-8")
+                write_text(file, json.dumps(told))
                 print(view, seed, {k: v for k, v in told.items() if k != "curve"}, flush=True)
             found[view].append(json.loads(file.read_text(encoding="utf-8")))
     lines = []
@@ -161,7 +162,7 @@ def main() -> None:
     axis.grid(alpha=0.3)
     axis.spines[["top", "right"]].set_visible(False)
     axis.legend(frameon=False, loc="lower right")
-    figure.savefig(RESULTS / "minigrid.png", dpi=130)
+    replace_file(RESULTS / "minigrid.png", lambda file: figure.savefig(file, format="png", dpi=130))
 
 
 if __name__ == "__main__":

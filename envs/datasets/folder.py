@@ -24,6 +24,7 @@ from typing import Any, Literal
 import numpy as np
 
 from ..checks import choose
+from ..files import sync_folder, write_text
 from .base import SPLITS, Dataset, ImageSet
 from .errors import DatasetError
 from .fetch import cache_folder
@@ -107,6 +108,7 @@ class ImageFolder(Fitting):
                     shutil.rmtree(kept, ignore_errors=True)  # half removed, as a newer one was made
                 try:
                     os.replace(made, kept)
+                    sync_folder(kept.parent)
                 except OSError:
                     if not (kept / "index.json").is_file():  # else another process was faster
                         raise
@@ -162,7 +164,7 @@ class ImageFolder(Fitting):
             "skipped": skipped,
             "few": few,
         }
-        (made / "index.json").write_text(json.dumps(index), encoding="utf-8")
+        write_text(made / "index.json", json.dumps(index))
 
 
 def _room_for(file: Path, shape: tuple[int, ...]) -> np.memmap:
