@@ -1,0 +1,241 @@
+"""Real processes, killed: what they leave behind goes on, and RAM's and classifiers' to the bit.
+
+`pytest -m slow tests/agents/test_kills.py -s` kills twenty times and tells its figures.
+"""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from saccade.agents.cli import main
+from saccade.agents.runs import RunFolder
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="kills with SIGKILL")
+
+SMALL = {
+    "train.eval_placements": 1,
+    "train.picture_images": 2,
+    "train.threads": 1,
+}
+RAM = {
+    "env.canvas": 36,
+    "env.glimpses": 3,
+    "agent.hidden": 32,
+    "agent.num_envs": 32,
+    "agent.log_interval": 7,
+    "train.total_timesteps": 9600,
+    "train.eval_freq": 1500,
+    "train.checkpoint_freq": 960,
+}
+STN = {
+    "env.canvas": 30,
+    "agent.num_envs": 16,
+    "agent.precision": "float32",
+    "agent.rotate": 5.0,
+    "train.total_timesteps": 640,
+    "train.eval_freq": 320,
+    "train.checkpoint_freq": 64,
+}
+PPO = {
+    "agent.num_envs": 32,
+    "agent.n_steps": 4,
+    "agent.batch_size": 64,
+    "train.total_timesteps": 2560,
+    "train.eval_freq": 1280,
+    "train.checkpoint_freq": 256,
+}
+CONFIGS = {"ram_translated_digits": RAM, "soft/stn_digits": STN, "ppo_digits": PPO}
+
+# The command, killed at the n-th file that it writes: before that has its name, or just after.
+DEADLY = """\
+import os, signal, sys
+from saccade.agents.cli import main
+replace, left, when = os.replace, int(sys.argv[1]), sys.argv[2]
+def deadly(source, target):
+    global left
+    left -= 1
+    if not left and when == "after":
+        replace(source, target)
+    if not left:
+        os.kill(os.getpid(), signal.SIGKILL)
+    replace(source, target)
+os.replace = deadly
+sys.exit(main(sys.argv[3:]))
+"""
+PLAIN = "import sys; from saccade.agents.cli import main; sys.exit(main(sys.argv[1:]))"
+
+
+def words(name, root, **changes):
+    settings = {**SMALL, **CONFIGS[name], **changes}
+    return ["train", name, *(f"--{k}={v}" for k, v in settings.items()), "--runs", str(root)]
+
+
+def begin(*arguments, program=PLAIN):
+    return subprocess.Popen(
+        [sys.executable, "-c", program, *arguments],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+
+
+def finished(name, root, **changes):
+    """The folder of a run that nothing stopped."""
+    assert main(words(name, root, **changes)) == 0
+    (folder,) = root.iterdir()
+    return folder
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """The uninterrupted run of a config, made once."""
+    made = {}
+
+    def get(name):
+        if name not in made:
+            made[name] = finished(name, tmp_path_factory.mktemp("whole"))
+        return made[name]
+
+    return get
+
+
+def killed(arguments, place, when):
+    """Run the command until its n-th file; it must not get further."""
+    process = begin(str(place), when, *arguments, program=DEADLY)
+    said = process.communicate()[1]
+    assert process.returncode == -signal.SIGKILL, said
+
+
+def same(left, right, path=""):
+    """Equal to the bit, through all that a checkpoint nests."""
+    assert type(left) is type(right), path
+    if isinstance(left, dict):
+        assert left.keys() == right.keys(), path
+        for name in left:
+            same(left[name], right[name], f"{path}/{name}")
+    elif isinstance(left, (list, tuple)):
+        assert len(left) == len(right), path
+        for place, pair in enumerate(zip(left, right, strict=True)):
+            same(*pair, f"{path}[{place}]")
+    elif isinstance(left, torch.Tensor):
+        assert left.dtype == right.dtype and torch.equal(left, right), path
+    else:
+        assert left == right, path
+
+
+def same_run(left, right):
+    """Both checkpoints hold the same, and the curves that follow from them are the same."""
+    for name in ("last.pt", "best.pt"):
+        files = (run / "checkpoints" / name for run in (left, right))
+        same(*(torch.load(file, weights_only=True) for file in files), name)
+    curves = []
+    for run in (left, right):
+        events = EventAccumulator(str(run), size_guidance={"scalars": 0}).Reload()
+        for name in events.Tags()["scalars"]:
+            steps = [point.step for point in events.Scalars(name)]
+            assert steps == sorted(set(steps)), name  # no curve runs over itself
+        curves.append([(point.step, point.value) for point in events.Scalars("eval/error")])
+    assert curves[0] == curves[1]
+    best = [json.loads((run / "metrics.json").read_text())["best"] for run in (left, right)]
+    assert best[0] == best[1]
+
+
+def nothing_half_written(folder):
+    return not [file for file in folder.rglob("*") if file.name.startswith(".")]
+
+
+def test_ram_killed_before_within_and_after_its_checkpoints(whole, tmp_path):
+    """Three kills of one training, the first before there is anything to go on from."""
+    killed(words("ram_translated_digits", tmp_path), 3, "before")
+    (folder,) = tmp_path.iterdir()
+    run = RunFolder.open(folder)
+    assert not run.has_checkpoint("last")
+    on = ["train", "--resume", str(folder)]
+    killed(on, 8, "before")  # the last thing it does is to fill a file that never gets its name
+    assert run.has_checkpoint("last") and not nothing_half_written(folder)
+    killed(on, 7, "after")
+    assert main(on) == 0
+    same_run(folder, whole("ram_translated_digits"))
+    assert nothing_half_written(folder)
+
+
+def test_a_kill_between_the_last_checkpoint_and_the_end_changes_nothing(tmp_path):
+    """Also where patience has run out: a run that had stopped does not go on."""
+    changes = {"train.patience": 1, "train.total_timesteps": 960_000, "agent.learning_rate": 1e-9}
+    stopped = finished("ram_translated_digits", tmp_path / "whole", **changes)
+    assert RunFolder.open(stopped).metrics()["timesteps"] < 960_000
+    RunFolder.open(stopped).update_metrics({"finished": False})
+    before = (stopped / "checkpoints" / "last.pt").read_bytes()
+    assert main(["train", "--resume", str(stopped)]) == 0
+    assert (stopped / "checkpoints" / "last.pt").read_bytes() == before
+
+
+def test_a_soft_classifier_killed_at_a_random_moment(whole, tmp_path):
+    place = random.randint(3, 14)
+    print(f"killed at file {place}")
+    killed(words("soft/stn_digits", tmp_path), place, "after")
+    (folder,) = tmp_path.iterdir()
+    assert main(["train", "--resume", str(folder)]) == 0
+    same_run(folder, whole("soft/stn_digits"))
+
+
+def test_an_agent_of_sb3_goes_on_and_begins_again_to_the_bit(whole, tmp_path):
+    """Killed before its first checkpoint it is the same run; after one, the same weights go on."""
+    killed(words("ppo_digits", tmp_path), 3, "before")
+    (folder,) = tmp_path.iterdir()
+    on = ["train", "--resume", str(folder)]
+    assert main(on) == 0
+    same_run(folder, whole("ppo_digits"))
+
+    later = tmp_path / "later"
+    killed(words("ppo_digits", later), 8, "after")
+    (folder,) = later.iterdir()
+    assert main(["train", "--resume", str(folder)]) == 0
+    assert RunFolder.open(folder).metrics()["timesteps"] == 2560
+
+
+@pytest.mark.slow
+def test_ram_killed_twenty_times_at_random_moments(tmp_path):
+    """Every training is killed and resumed until it ends; then the next one is, to twenty kills."""
+    changes = {"train.total_timesteps": 240_000, "train.eval_freq": 20_000}
+    changes |= {"agent.num_envs": 256, "agent.hidden": 256, "train.checkpoint_freq": 12_000}
+    began = time.monotonic()
+    process = begin(*words("ram_translated_digits", tmp_path / "whole", **changes))
+    assert process.wait() == 0, process.stderr.read()
+    span = time.monotonic() - began
+    (reference,) = (tmp_path / "whole").iterdir()
+    moments = random.Random(0)
+    kills, ends, anew = 0, 0, 0
+    while kills < 20 or ends == 0:
+        root = tmp_path / f"cut-{ends}"
+        while True:
+            (folder,) = root.iterdir() if root.is_dir() and any(root.iterdir()) else (None,)
+            if folder is not None:
+                arguments = ["train", "--resume", str(folder)]
+                anew += not RunFolder.open(folder).has_checkpoint("last")
+            else:
+                arguments = words("ram_translated_digits", root, **changes)
+            process = begin(*arguments)
+            try:
+                process.wait(moments.uniform(0, span) if kills < 20 else None)
+            except subprocess.TimeoutExpired:
+                process.kill()
+            said = process.communicate()[1]
+            if process.returncode == 0:
+                break
+            assert process.returncode == -signal.SIGKILL, said
+            kills += 1
+        (folder,) = root.iterdir()
+        same_run(folder, reference)
+        assert nothing_half_written(folder)
+        ends += 1
+    print(f"\n{kills} kills, {ends} trainings of {span:.0f} s, {anew} begun again from nothing")
