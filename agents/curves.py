@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import threading
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -21,6 +22,8 @@ class Curves:
     def __init__(self, folder: Path, resumed_at: int = 0) -> None:
         from torch.utils.tensorboard import SummaryWriter
 
+        # Its thread would print what it also hands on to the next that writes or flushes.
+        self._heard, threading.excepthook = threading.excepthook, self._hear
         earlier = any(folder.glob("events.out.tfevents.*"))
         purge = resumed_at + bool(resumed_at) if earlier else None
         self._writer = SummaryWriter(str(folder), purge_step=purge)
@@ -44,7 +47,16 @@ class Curves:
         self._writer.flush()
 
     def close(self) -> None:
-        self._writer.close()
+        """Close the event file; OSError where it could not be written to its end."""
+        try:
+            self._writer.close()
+        finally:
+            if threading.excepthook == self._hear:
+                threading.excepthook = self._heard
+
+    def _hear(self, told: threading.ExceptHookArgs) -> None:
+        if "tensorboard" not in type(told.thread).__module__:
+            self._heard(told)
 
 
 def read_scalars(folder: Path, names: Iterable[str]) -> dict[str, NDArray[np.float64]]:

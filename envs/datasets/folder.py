@@ -65,7 +65,7 @@ class ImageFolder(Fitting):
         root = Path(folder)
         found = _Found.of(root)
         kept = self._kept(root, found)
-        if not (kept / "index.json").is_file():
+        if not _is_whole(kept):
             self._keep(root, found, kept)
         index = json.loads((kept / "index.json").read_text(encoding="utf-8"))
         self._complain(root, index["skipped"])
@@ -104,13 +104,13 @@ class ImageFolder(Fitting):
             made = Path(tempfile.mkdtemp(dir=kept.parent, prefix=".making-"))
             try:
                 self._decode(root, found, made)
-                if kept.exists() and not (kept / "index.json").is_file():
+                if kept.exists() and not _is_whole(kept):
                     shutil.rmtree(kept, ignore_errors=True)  # half removed, as a newer one was made
                 try:
                     os.replace(made, kept)
                     sync_folder(kept.parent)
                 except OSError:
-                    if not (kept / "index.json").is_file():  # else another process was faster
+                    if not _is_whole(kept):  # else another process was faster
                         raise
             finally:
                 shutil.rmtree(made, ignore_errors=True)
@@ -165,6 +165,11 @@ class ImageFolder(Fitting):
             "few": few,
         }
         write_text(made / "index.json", json.dumps(index))
+
+
+def _is_whole(kept: Path) -> bool:
+    """Whether a folder holds all that is kept of one of pictures."""
+    return all((kept / name).is_file() for name in ("index.json", "images.npy"))
 
 
 def _room_for(file: Path, shape: tuple[int, ...]) -> np.memmap:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import golden
 import numpy as np
 import pytest
 
+import golden
 from support import with_data
 
 KEPT = golden.load()
