@@ -3,6 +3,7 @@
 #   make demo    train and test the Recurrent Attention Model on translated digits
 #   make test    the tests            (PYTEST_ARGS='-m slow' for the slow ones, '-m ""' for all)
 #   make lint    style and types
+#   make docs    the pages that come from the code
 #   make clean   remove what these made, runs excepted
 #
 # PYTHON=/path/to/python3.12 chooses the interpreter, EXTRAS=dev,human,video,report what is
@@ -17,7 +18,7 @@ BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint clean
+.PHONY: help demo test lint docs clean
 
 help:
 	@sed -n '/^#/!q; s/^# \{0,1\}//p' Makefile
@@ -34,6 +35,9 @@ lint: $(VENV)/.installed-$(EXTRAS)
 	$(BIN)/ruff format --check .
 	@mkdir -p $(VENV)/named && ln -sfn "$(CURDIR)" $(VENV)/named/saccade
 	MYPYPATH=$(VENV)/named $(BIN)/mypy --package saccade
+
+docs: $(VENV)/.installed-$(EXTRAS)
+	$(BIN)/python docs/build.py
 
 clean:
 	rm -rf $(VENV) build saccade.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

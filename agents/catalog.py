@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from typing import Any
 
 import gymnasium
@@ -56,9 +57,10 @@ def page(env_id: str) -> str:
     keywords = gymnasium.spec(env_id).kwargs
     lines = [f"# {env_id}", "", first, ""]
     task, scene = TASKS[_task(keywords)], SCENES[keywords["scene"]]
-    lines += [f"## Task: {task.__name__}", inspect.getdoc(task) or "", ""]
+    lines += [f"## Task: {task.__name__}", ""]
     lines += [*_what_counts(build(_task(keywords), task, keywords), keywords["glimpses"]), ""]
-    lines += [f"## Scene: {scene.__name__}", inspect.getdoc(scene) or "", ""]
+    lines += [*markdown(task), ""]
+    lines += [f"## Scene: {scene.__name__}", "", *markdown(scene), ""]
     if issubclass(scene, MovingScene):
         lines += [
             "It moves: one moment passes in every step, before the agent looks again, and the last",
@@ -69,6 +71,25 @@ def page(env_id: str) -> str:
     for name, parameter in env_parameters(env_id).items():
         lines.append(f"    {name} = {parameter.default!r}    {describe(parameter.type)}")
     return "\n".join(lines)
+
+
+def markdown(documented: object) -> list[str]:
+    """A docstring as lines of Markdown: its arguments, attributes and errors become lists."""
+    lines: list[str] = []
+    section = False
+    for line in (inspect.getdoc(documented) or "").splitlines():
+        if re.fullmatch(r"(Args|Attributes|Raises):", line):
+            section = True
+            lines += [{"Args:": "Arguments:", "Attributes:": "Options:"}.get(line, line), ""]
+        elif section and (item := re.fullmatch(r" {4}(\S.*?): (.*)", line)):
+            names = ", ".join(f"`{name}`" for name in item[1].split(", "))
+            lines.append(f"- {names}: {item[2]}")
+        elif section and line.startswith(" " * 8):
+            lines.append(line[6:])
+        else:
+            section = section and not line
+            lines.append(line)
+    return lines
 
 
 def _task(keywords: dict[str, Any]) -> str:

@@ -213,11 +213,16 @@ def _write_png(rgb: np.ndarray, target: Path | io.BytesIO) -> None:
     Image.fromarray(_checked([rgb])[0]).save(target, format="PNG", optimize=True)
 
 
-def save_gif(path: str | os.PathLike[str], frames: Iterable[np.ndarray], fps: float = 2) -> Path:
+def save_gif(
+    path: str | os.PathLike[str],
+    frames: Iterable[np.ndarray],
+    fps: float = 2,
+    colours: int = 256,
+) -> Path:
     """Write uint8 RGB frames (h, w, 3) of one size as an endlessly looping GIF.
 
-    All frames share one palette and none is dithered, so nothing flickers. A frame equal to the
-    one before it only makes that one last longer, as GIF has it.
+    All frames share one palette of `colours`, 2 to 256, and none is dithered, so nothing flickers.
+    A frame equal to the one before it only makes that one last longer, as GIF has it.
     """
     from PIL import Image
 
@@ -226,7 +231,7 @@ def save_gif(path: str | os.PathLike[str], frames: Iterable[np.ndarray], fps: fl
     pixels = np.concatenate([frame.reshape(-1, 3) for frame in stack])
     pixels = pixels[:: -(-len(pixels) // GIF_SAMPLE)]
     sample = Image.fromarray(np.ascontiguousarray(pixels[None]))
-    palette = sample.quantize(256, method=Image.Quantize.MEDIANCUT)
+    palette = sample.quantize(colours, method=Image.Quantize.MEDIANCUT)
     plain = Image.Dither.NONE
     pictures = [Image.fromarray(frame).quantize(palette=palette, dither=plain) for frame in stack]
     duration = round(1000 / fps)

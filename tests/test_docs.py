@@ -113,7 +113,7 @@ def test_every_data_set_is_explained():
     assert sorted(re.findall(r'`"([\w-]+)"`', " ".join(rows))) == sorted(DATASETS)
 
 
-@pytest.mark.parametrize("example", EXAMPLES, ids=["task", "video"])
+@pytest.mark.parametrize("example", EXAMPLES, ids=["memory", "task", "video"])
 def test_examples_of_ones_own_run(example):
     run = subprocess.run(
         [sys.executable, "-W", "error", "-c", example], capture_output=True, text=True

@@ -346,17 +346,6 @@ def test_a_window_opens_and_closes(monkeypatch):
     env.close()
 
 
-def test_gymnasium_records_videos_of_it(tmp_path):
-    pytest.importorskip("moviepy", reason="Gymnasium's RecordVideo needs moviepy")
-    env = gym.make(ID, render_mode="rgb_array")
-    env = gym.wrappers.RecordVideo(env, str(tmp_path))
-    env.reset(seed=0)
-    while not env.step(env.action_space.sample())[2]:
-        pass
-    env.close()
-    assert list(tmp_path.glob("*.mp4"))
-
-
 def test_a_pictures_verdict_is_the_tasks():
     keywords = {"task": Parity(), "action": "dict", "glimpses": 1}
     env = gym.make_vec(ID, num_envs=1, render_mode="rgb_array", **keywords)
