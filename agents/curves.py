@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import threading
+import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -24,9 +25,15 @@ class Curves:
 
         # Its thread would print what it also hands on to the next that writes or flushes.
         self._heard, threading.excepthook = threading.excepthook, self._hear
-        earlier = any(folder.glob("events.out.tfevents.*"))
-        purge = resumed_at + bool(resumed_at) if earlier else None
-        self._writer = SummaryWriter(str(folder), purge_step=purge)
+        began = [path.name.split(".")[3] for path in folder.glob("events.out.tfevents.*")]
+        while f"{int(time.time()):010}" in began:  # files are read by the second they are named for
+            time.sleep(0.05)
+        purge = resumed_at + bool(resumed_at) if began else None
+        try:
+            self._writer = SummaryWriter(str(folder), purge_step=purge)
+        except BaseException:
+            self._unhook()
+            raise
 
     def scalars(self, metrics: Mapping[str, float], step: int) -> None:
         """One point on the curve of each name; those without a finite value get none."""
@@ -51,8 +58,11 @@ class Curves:
         try:
             self._writer.close()
         finally:
-            if threading.excepthook == self._hear:
-                threading.excepthook = self._heard
+            self._unhook()
+
+    def _unhook(self) -> None:
+        if threading.excepthook == self._hear:
+            threading.excepthook = self._heard
 
     def _hear(self, told: threading.ExceptHookArgs) -> None:
         if "tensorboard" not in type(told.thread).__module__:

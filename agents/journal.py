@@ -6,6 +6,7 @@ into `metrics`, and this writes them down.
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
 from typing import Any
@@ -72,10 +73,11 @@ class Journal(Callback):
             self._take(learner, metrics)
 
     def on_end(self, learner: Any, metrics: dict[str, float]) -> None:
-        self._take(learner, metrics)
-        self._bar.close()
-        self._curves.close()
-        self._store(learner)
+        with contextlib.ExitStack() as ends:  # each of them, also where another fails
+            ends.callback(self._store, learner)
+            ends.callback(self._curves.close)
+            ends.callback(self._bar.close)
+            self._take(learner, metrics)
 
     def _take(self, learner: Any, metrics: dict[str, float]) -> None:
         self.newest.update(metrics)

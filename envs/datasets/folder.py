@@ -15,6 +15,7 @@ import json
 import os
 import shutil
 import tempfile
+import time
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -35,6 +36,7 @@ ENDINGS = (".jpg", ".jpeg", ".png")
 _ENDINGS = ", ".join(ENDINGS)
 _NAMED = 5  # files that a message names
 _VERSION = 2  # of what is kept; another one is made anew
+_DAY = 86_400  # seconds
 
 
 @dataclass(frozen=True)
@@ -101,6 +103,9 @@ class ImageFolder(Fitting):
         """Decode everything into a folder beside `kept`, then put it there: whole or not at all."""
         try:
             kept.parent.mkdir(parents=True, exist_ok=True)
+            for left in kept.parent.glob(".making-*"):  # by a process that was killed
+                if time.time() - left.stat().st_mtime > _DAY:
+                    shutil.rmtree(left, ignore_errors=True)
             made = Path(tempfile.mkdtemp(dir=kept.parent, prefix=".making-"))
             try:
                 self._decode(root, found, made)

@@ -46,15 +46,16 @@ def test_ram_killed_before_within_and_after_its_checkpoints(whole, tmp_path):
     assert nothing_half_written(folder)
 
 
-def test_a_kill_between_the_last_checkpoint_and_the_end_changes_nothing(tmp_path):
+@pytest.mark.parametrize("name", ["ram_translated_digits", "ppo_digits"])
+def test_a_kill_between_the_last_checkpoint_and_the_end_changes_nothing(name, tmp_path):
     """Also where patience has run out: a run that had stopped does not go on."""
     changes = {"train.patience": 1, "train.total_timesteps": 960_000, "agent.learning_rate": 1e-9}
-    stopped = finished("ram_translated_digits", tmp_path / "whole", **changes)
-    assert RunFolder.open(stopped).metrics()["timesteps"] < 960_000
-    RunFolder.open(stopped).update_metrics({"finished": False})
-    before = (stopped / "checkpoints" / "last.pt").read_bytes()
-    assert main(["train", "--resume", str(stopped)]) == 0
-    assert (stopped / "checkpoints" / "last.pt").read_bytes() == before
+    stopped = RunFolder.open(finished(name, tmp_path / "whole", **changes))
+    assert stopped.metrics()["timesteps"] < 960_000
+    stopped.update_metrics({"finished": False})
+    before = stopped.checkpoint("last").read_bytes()
+    assert main(["train", "--resume", str(stopped.path)]) == 0
+    assert stopped.checkpoint("last").read_bytes() == before and stopped.metrics()["finished"]
 
 
 def test_a_soft_classifier_killed_at_a_random_moment(whole, tmp_path):
