@@ -1,4 +1,4 @@
-"""The command `saccade`: train, evaluate, compare, transfer, report, watch, and the environments.
+"""The command `saccade`: train, evaluate, compare, transfer, report, watch, play, and environments.
 
 A mistake of the user's is one line on stderr and exit code 2; Ctrl-C is exit code 130, SIGTERM 143.
 """
@@ -26,7 +26,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         arguments, overrides = _take_overrides(arguments)
         parsed = _parse(arguments)
-        if overrides and parsed.command != "train":
+        if overrides and parsed.command not in ("train", "play"):
             raise UserError(f"--{next(iter(overrides))}: only 'saccade train' takes config keys")
         return _COMMANDS[parsed.command](parsed, overrides)
     except UserError as error:
@@ -181,6 +181,19 @@ def _parser() -> argparse.ArgumentParser:
     )
     watch.add_argument("--format", choices=("gif", "mp4", "png"), default="gif", help="gif")
     watch.add_argument("--output", metavar="DIR", help="where to write (the run's pictures)")
+
+    play = commands.add_parser(
+        "play",
+        allow_abbrev=False,
+        help="look and answer yourself, and see how well",
+        description="Move the eye with the mouse and answer with the keys, seeing what an agent "
+        "would. The environment's keywords can be set behind the id: --env.glimpses 4 "
+        '--env.memory canvas. Needs pip install "saccade[human]".',
+    )
+    play.add_argument("id", help="an environment, see 'saccade envs'")
+    play.add_argument("--split", choices=("train", *_SPLITS), default="train", help="train")
+    play.add_argument("--seed", type=_natural, default=0, help="of the scenes (0)")
+    play.add_argument("--episodes", type=_positive, metavar="N", help="end after so many")
 
     envs = commands.add_parser(
         "envs",
@@ -378,6 +391,32 @@ def _watch(parsed: argparse.Namespace, _: dict[str, str]) -> int:
     return 0
 
 
+def _play(parsed: argparse.Namespace, overrides: dict[str, str]) -> int:
+    from . import config
+    from .play import Session
+    from .window import play
+
+    keywords: dict[str, Any] = {}
+    for key, value in overrides.items():
+        part, _, name = key.partition(".")
+        if part != "env" or name in ("id", "gaze"):
+            raise UserError(f"--{key}: 'saccade play' takes --env.KEY, the environment's keywords")
+        keywords[name] = config.read_yaml(value, f"--{key}")
+    env_id = config.full_id(parsed.id)
+    checked = config.env_keywords(env_id, keywords)
+    session = Session(
+        env_id, {**checked, "action": keywords.get("action", "dict")}, parsed.split, parsed.seed
+    )
+    try:
+        play(session, parsed.episodes)
+    except KeyboardInterrupt:
+        pass
+    finally:
+        session.close()
+    print("\n".join(session.table()))
+    return 0
+
+
 def _envs(parsed: argparse.Namespace, _: dict[str, str]) -> int:
     from . import catalog
 
@@ -392,6 +431,7 @@ _COMMANDS = {
     "transfer": _transfer,
     "report": _report,
     "watch": _watch,
+    "play": _play,
     "envs": _envs,
 }
 
