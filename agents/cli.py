@@ -1,6 +1,6 @@
 """The command `saccade`: train, evaluate, compare, transfer, report, watch, play, and environments.
 
-A mistake of the user's is one line on stderr and exit code 2; Ctrl-C is exit code 130.
+A mistake of the user's is one line on stderr and exit code 2; Ctrl-C is exit code 130, SIGTERM 143.
 """
 
 from __future__ import annotations
@@ -36,10 +36,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except (OSError, MemoryError, OverflowError) as error:
-        print(f"saccade: {type(error).__name__}: {error or 'too large'}", file=sys.stderr)
+        what = f"{type(error).__name__}: {error or 'too large'}"
+        if isinstance(error, OSError) and error.filename and error.strerror:
+            what = f"{error.filename}: {error.strerror}"
+        print(f"saccade: {what}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        print("saccade: interrupted", file=sys.stderr)
+    except KeyboardInterrupt as error:
+        print(f"saccade: {error if error.args else 'interrupted'}", file=sys.stderr)
         return 130
 
 
@@ -84,7 +87,7 @@ def _parser() -> argparse.ArgumentParser:
         help="train an agent; makes a run folder",
         description="Train what a config says. Any of its keys can be set behind it: "
         "--env.glimpses 4 --agent.learning_rate 1e-3 --train.total_timesteps 2e6. "
-        "Ctrl-C saves a checkpoint to --resume from.",
+        "Ctrl-C, or SIGTERM, saves a checkpoint to --resume from; a second Ctrl-C ends at once.",
     )
     train.add_argument("config", nargs="?", help="a YAML file, or the name of a packaged one")
     train.add_argument("--resume", metavar="RUN", help="go on with an interrupted run")
@@ -249,7 +252,7 @@ def _take_overrides(arguments: list[str]) -> tuple[list[str], dict[str, str]]:
 
 def _train(parsed: argparse.Namespace, overrides: dict[str, str]) -> int:
     from . import config
-    from .train import resume, train
+    from .train import resume, resume_command, train
 
     settings: dict[str, Any] = {
         key: config.read_yaml(value, f"--{key}") for key, value in overrides.items()
@@ -273,10 +276,10 @@ def _train(parsed: argparse.Namespace, overrides: dict[str, str]) -> int:
     else:
         finished = train(config.load(parsed.config, settings), runs=parsed.runs)
     run = finished.run
-    if finished.interrupted:
+    if finished.signal is not None:
         print(f"Stopped at {finished.timesteps:,} timesteps. Go on with:", file=sys.stderr)
-        print(f"  saccade train --resume {shlex.quote(str(run.path))}", file=sys.stderr)
-        return 130
+        print(f"  {resume_command(run)}", file=sys.stderr)
+        return 128 + finished.signal
     if parsed.evaluate:
         _print_evaluation(run.path, split=parsed.evaluate)
     print(f"Run folder: {run.path}    curves: tensorboard --logdir {run.path.parent}")

@@ -13,6 +13,7 @@ from PIL import Image
 import saccade  # noqa: F401  registers the environments
 from saccade.agents.config import env_keywords
 from saccade.agents.play import Session
+from saccade.envs.files import replace_file
 
 ID = "saccade/ClutteredDigits-v0"
 CLICKS = [(-0.2, 0.1), (-0.45, 0.35), (-0.25, 0.55), (-0.35, 0.3), (-0.3, 0.45)]
@@ -28,7 +29,8 @@ def main(file: str) -> None:
     session.press("4")
     frames.append(session.frame())
     picture = Image.fromarray(np.concatenate(frames, axis=1))
-    picture.quantize(128, dither=Image.Dither.NONE).save(file, optimize=True)
+    small = picture.quantize(128, dither=Image.Dither.NONE)
+    replace_file(file, lambda target: small.save(target, format="PNG", optimize=True))
 
 
 if __name__ == "__main__":

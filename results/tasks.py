@@ -15,6 +15,8 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 from pages import Row, fill, percent, rows_of, table
 
+from saccade.envs.files import replace_file
+
 RESULTS = Path(__file__).resolve().parent
 FOLDER = RESULTS / "tasks"
 # Rows by config: what is right, and the level that was asked for, in percent.
@@ -110,7 +112,7 @@ def draw() -> None:
         axis.spines[["top", "right"]].set_visible(False)
     axes[0].set_ylabel("test error, %")
     axes[0].legend(frameon=False)
-    figure.savefig(FOLDER / "stop.png", dpi=120)
+    replace_file(FOLDER / "stop.png", lambda file: figure.savefig(file, format="png", dpi=120))
 
 
 def main() -> None:

@@ -32,6 +32,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecMonitor
 from saccade.agents.pictures import save_gif
 from saccade.agents.stats import student_t
 from saccade.envs import GlimpseObservation, GlimpseSensor
+from saccade.envs.files import replace_file, write_text
 
 RESULTS = Path(__file__).resolve().parent
 ID = "MiniGrid-LavaGapS6-v0"
@@ -154,7 +155,7 @@ def main() -> None:
             file = options.folder / f"{view}-{seed}.json"
             if not file.exists():
                 told = train(view, seed, options.steps, RESULTS / "minigrid.gif")
-                file.write_text(json.dumps(told), encoding="utf-8")
+                write_text(file, json.dumps(told))
                 print(view, seed, {k: v for k, v in told.items() if k != "curve"}, flush=True)
             found[view].append(json.loads(file.read_text(encoding="utf-8")))
     lines = []
@@ -180,7 +181,7 @@ def main() -> None:
     axis.grid(alpha=0.3)
     axis.spines[["top", "right"]].set_visible(False)
     axis.legend(frameon=False, loc="lower right")
-    figure.savefig(RESULTS / "minigrid.png", dpi=130)
+    replace_file(RESULTS / "minigrid.png", lambda file: figure.savefig(file, format="png", dpi=130))
 
 
 if __name__ == "__main__":

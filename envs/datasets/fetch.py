@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from ..files import replace_file
 from .errors import DatasetError
 
 
@@ -32,28 +34,31 @@ def download(
     Raises DatasetError, naming what to put where, when no mirror has it, and at once where
     `SACCADE_OFFLINE` is set.
     """
-    import pooch
-
     problems = ["SACCADE_OFFLINE is set"] if os.environ.get("SACCADE_OFFLINE") else []
     mirrors = () if problems else mirrors
     for mirror in mirrors:
         try:
-            path = pooch.retrieve(
-                url=f"{mirror}{file}",
-                known_hash=f"md5:{md5}",
-                fname=file,
-                path=folder,
-                downloader=pooch.HTTPDownloader(progressbar=True, timeout=20),
-            )
+            return replace_file(folder / file, functools.partial(_fetch, f"{mirror}{file}", md5))
         except (OSError, ValueError) as error:  # requests' errors are OSErrors
             wrong = "wrong checksum" if "hash" in str(error) else type(error).__name__
             problems.append(f"{mirror}: {wrong}")
-        else:
-            return Path(path)
     raise DatasetError(
         f"{name} is not on this machine and {file} could not be downloaded "
         f"({'; '.join(problems)}): put {', '.join(names)} into {folder}, or into {name}/ in a "
         "folder that the environment variable SACCADE_DATA names"
+    )
+
+
+def _fetch(url: str, md5: str, target: Path) -> None:
+    """Download into this file; ValueError where it has not the checksum."""
+    import pooch
+
+    pooch.retrieve(
+        url=url,
+        known_hash=f"md5:{md5}",
+        fname=target.name,
+        path=target.parent,
+        downloader=pooch.HTTPDownloader(progressbar=True, timeout=20),
     )
 
 
