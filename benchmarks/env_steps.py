@@ -29,7 +29,8 @@ import numpy as np
 import saccade  # noqa: F401  (registers the environments)
 from saccade.envs.sensors import GlimpseSensor
 
-IDS = ("saccade/MNIST-v0", "saccade/TranslatedMNIST-v0", "saccade/ClutteredMNIST-v0")
+NAMES = ("", "Translated", "Cluttered", "Pair", "Addition", "Locate", "Moving", "Track")
+IDS = (*(f"saccade/{name}MNIST-v0" for name in NAMES), "saccade/Catch-v0")
 DRAWN = 14  # batches of actions drawn beforehand: two whole episodes of six glimpses
 
 

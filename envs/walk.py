@@ -113,7 +113,7 @@ class Walk:
 
 
 class Order:
-    """Tells which image a group of lanes shows at its v-th visit; holds no state.
+    """Tells which image a group of lanes shows at its v-th visit.
 
     All groups of all shards walk together: visit v of group g is place `v * groups + g` of an
     endless line of epochs, so that every image comes once an epoch, whichever group meets it.
@@ -128,6 +128,8 @@ class Order:
         self.length = length
         self.groups = groups
         self.shuffled = shuffled
+        # The last epoch's, at hand: a process may walk in more orders than the cache keeps.
+        self._known: tuple[tuple[int, int], NDArray[np.int64]] | None = None
 
     def index(
         self, seed: int, group: NDArray[np.int64], visit: NDArray[np.int64]
@@ -138,12 +140,17 @@ class Order:
             return place
         first, last = int(epoch.min()), int(epoch.max())
         if first == last:
-            return _shuffled(seed, first, self.length)[place]
+            return self._epoch(seed, first)[place]
         index = np.empty_like(place)
         for number in range(first, last + 1):
             here = epoch == number
-            index[here] = _shuffled(seed, number, self.length)[place[here]]
+            index[here] = self._epoch(seed, number)[place[here]]
         return index
+
+    def _epoch(self, seed: int, epoch: int) -> NDArray[np.int64]:
+        if self._known is None or self._known[0] != (seed, epoch):
+            self._known = (seed, epoch), _shuffled(seed, epoch, self.length)
+        return self._known[1]
 
 
 @lru_cache(maxsize=8)

@@ -35,9 +35,9 @@ from saccade.envs import GlimpseObservation, GlimpseSensor
 from saccade.envs.files import replace_file, write_text
 
 RESULTS = Path(__file__).resolve().parent
-ID = "MiniGrid-LavaGapS6-v0"
+ID = "MiniGrid-LavaGapS5-v0"
 VIEWS = {
-    "full": "the whole frame, 48x48",
+    "full": "the whole frame, 40x40",
     "glimpses": "glimpses of 16x16, gaze learned",
     "random": "glimpses of 16x16, gaze at random",
 }
@@ -70,8 +70,8 @@ def make(view: str) -> gym.Env:
     env.action_space = gym.spaces.Discrete(3)  # nothing lies about to be picked up or opened
     if view == "full":
         return FullView(env)
-    # A ninth of the frame: two tiles of six each way. Nothing is remembered.
-    env = GlimpseObservation(env, GlimpseSensor(16, 1), key="image", grid=(6, 6))
+    # 16 of 40 pixels each way, two tiles of five. Nothing is remembered.
+    env = GlimpseObservation(env, GlimpseSensor(16, 1), key="image", grid=(5, 5))
     return RandomGaze(env) if view == "random" else env
 
 
@@ -145,7 +145,7 @@ def train(view: str, seed: int, steps: int, file: Path) -> dict[str, Any]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--steps", type=int, default=400_000)
+    parser.add_argument("--steps", type=int, default=250_000)
     parser.add_argument("--folder", type=Path, default=RESULTS / "minigrid")
     options = parser.parse_args()
     options.folder.mkdir(parents=True, exist_ok=True)

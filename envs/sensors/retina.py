@@ -91,7 +91,8 @@ class PreparedImages(Prepared):
     """Images with the margin that patches need, ready to be looked at.
 
     Boxes are summed at each look: sums of whole images, taken once, pay only from some twenty looks
-    at each.
+    at each. In one image alone they are summed by matrix products, which are fewer calls; whole
+    numbers as small as these sums are float32's own, so that the glimpse is the same.
 
     State: the bytes of all images, a margin of zeros before each row and each image: what follows
     one is the margin of the next.
@@ -104,6 +105,7 @@ class PreparedImages(Prepared):
         self.shape = (lanes, height, width, channels)
         self._lanes = np.arange(lanes)
         self._half = np.array([(width - 1) / 2, (height - 1) / 2], np.float32)
+        self._boxes = _boxes(sensor.size, sensor.scales) if lanes == 1 else None
         # The patch of pixel 0 starts extent // 2 before it, that of the last pixel ends no further
         # behind it.
         self._margin = sensor.extent(sensor.scales - 1) // 2
@@ -157,6 +159,8 @@ class PreparedImages(Prepared):
         """One glimpse of every image from pixel numbers `(n,)`, which must lie on the image."""
         size, scales = self.sensor.size, self.sensor.scales
         lanes, _, _, channels = self.shape
+        if self._boxes is not None:
+            return self._look_at_one(int(x[0]), int(y[0]), self._boxes)
         glimpse = np.empty((lanes, scales, channels, size, size), np.float32)
         for scale, patches in enumerate(self._patches):
             count = max(1, _BLOCK // (channels * self.sensor.extent(scale) ** 2))
@@ -167,6 +171,23 @@ class PreparedImages(Prepared):
                 np.multiply(sums, UNITS[scale], out=glimpse[block, scale])
         return glimpse.reshape(lanes, scales * channels, size, size)
 
+    def _look_at_one(self, x: int, y: int, boxes: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The same of the only image: all patches lie in the coarsest."""
+        size, scales, channels = self.sensor.size, self.sensor.scales, self.shape[3]
+        extent = self.sensor.extent(scales - 1)
+        _, row, _, plane, _ = self._patches[-1].strides
+        window: NDArray[np.uint8] = np.ndarray(
+            (channels, extent, extent), np.uint8, self._bytes, y * row + x, (plane, row, 1)
+        )
+        if scales == 1:
+            return np.multiply(window, UNITS[0])[None]
+        across = (window.astype(np.float32) @ boxes).reshape(channels, extent, scales, size)
+        sums = boxes.reshape(extent, scales, size).transpose(1, 2, 0)[:, None] @ across.transpose(
+            2, 0, 1, 3
+        )  # (scales, C, size, size)
+        sums *= np.array(UNITS[:scales])[:, None, None, None]
+        return sums.reshape(1, scales * channels, size, size)
+
     def bytes_at(
         self, x: NDArray[np.int64], y: NDArray[np.int64], lanes: slice
     ) -> NDArray[np.uint8]:
@@ -174,6 +195,20 @@ class PreparedImages(Prepared):
         size, channels = self.sensor.size, self.shape[3]
         seen = self._patches[0][self._lanes[lanes], y[lanes], x[lanes]]
         return seen.view(np.uint8).reshape(-1, channels, size, size)
+
+
+def _boxes(size: int, scales: int) -> NDArray[np.float32]:
+    """Which pixels of the coarsest patch's side each box of each scale holds, `(extent, k)`.
+
+    1 where it does, 0 where not; k is `scales * size`, finest first.
+    """
+    extent = size << (scales - 1)
+    found = np.zeros((extent, scales, size), np.float32)
+    for scale in range(scales):
+        own = size << scale
+        pixels = np.arange(own)
+        found[extent // 2 - own // 2 + pixels, scale, pixels >> scale] = 1
+    return found.reshape(extent, scales * size)
 
 
 def _box_sums(
