@@ -73,7 +73,7 @@ IMAGES, LABELS = idx_bytes(random_images(3)), idx_bytes([0, 1, 2])
         (gzip.compress(IMAGES)[:5], "truncated or damaged"),
         (b"\x1f\x8b" + b"junk" * 20, "truncated or damaged"),
         (b"\0\0\x08\3" + struct.pack(">3I", 0, 28, 28), "empty"),
-        (b"\0\0\x08\3" + struct.pack(">3I", *[2**32 - 1] * 3), "truncated"),
+        (b"\0\0\x08\3" + struct.pack(">3I", *[2**32 - 1] * 3), "values are the most"),
         (LABELS, "holds labels .* where images .* mislabelled"),
         (idx_bytes(np.zeros((2, 2))), "holds 2 dimensions"),
     ],
