@@ -372,10 +372,8 @@ class Baseline:
             for name, value in content["variables"].items():
                 getattr(learner.model, name).data.copy_(value)
             learner._take(content["beside"])
-        except CheckpointError:
-            raise
-        except (TypeError, ValueError, KeyError, AttributeError, RuntimeError) as error:
-            raise CheckpointError(f"{path}: does not fit ({str(error).splitlines()[0]})") from error
+        except Exception as error:
+            raise checkpoint.unfit(path, error) from error
         learner.num_timesteps = learner.model.num_timesteps = content["num_timesteps"]
         learner.total_timesteps = content["total_timesteps"]
         learner._walk = content["walk"]
