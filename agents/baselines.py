@@ -29,7 +29,7 @@ from ..ram.callbacks import Callback, Callbacks, Metrics
 from ..ram.checkpoint import CheckpointError
 from .between import BetweenUpdates, Measured
 from .interface import Interface
-from .limits import check_options
+from .limits import check_options, check_room
 from .rollout import rollout
 from .sb3 import GlimpseExtractor, NativeVecEnv
 
@@ -175,6 +175,13 @@ class Baseline:
             options["learning_rate"] = lambda remaining: peak * max(remaining, 0.0)
         if self.env is None:
             options.update(self.unasked)
+        signature = inspect.signature(algorithm.__init__).parameters
+        kept = {
+            name: signature[name].default
+            for name in ("n_steps", "buffer_size")
+            if name in signature
+        }
+        check_room({**options, "num_envs": lanes}, kept, self._spaces()[0])
         model = algorithm(
             self.policy,
             self.env,

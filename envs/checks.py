@@ -48,13 +48,13 @@ def at_least(what: str, value: Any, least: int, most: float = _LARGEST) -> int:
     )
     if isinstance(value, (bool, np.bool_)) or not whole or not least <= value <= most:
         upto = "" if most == _LARGEST and not (whole and value > most) else f" and at most {most}"
-        raise ValueError(f"{what}={shown(value)}: a whole number of at least {least}{upto} is needed")
+        raise ValueError(
+            f"{what}={shown(value)}: a whole number of at least {least}{upto} is needed"
+        )
     return int(value)
 
 
-def number(
-    what: str, value: Any, above: float = -math.inf, most: float = _LARGEST_FLOAT
-) -> float:
+def number(what: str, value: Any, above: float = -math.inf, most: float = _LARGEST_FLOAT) -> float:
     """Return `value` as a float if it is a finite number above `above`, of a size up to `most`.
 
     Raises:
@@ -79,9 +79,7 @@ def flag(what: str, value: Any) -> bool:
     return bool(value)
 
 
-def pair(
-    what: str, value: Any, meaning: str, least: int, most: int = _LARGEST
-) -> tuple[int, int]:
+def pair(what: str, value: Any, meaning: str, least: int, most: int = _LARGEST) -> tuple[int, int]:
     """Return `value` as two ints if it is two whole numbers from `least` to `most`.
 
     Raises:
@@ -93,7 +91,9 @@ def pair(
         except ValueError:
             pass
     upto = "" if most == _LARGEST else f" and at most {most}"
-    raise ValueError(f"{what}={shown(value)}: give {meaning}, whole numbers of at least {least}{upto}")
+    raise ValueError(
+        f"{what}={shown(value)}: give {meaning}, whole numbers of at least {least}{upto}"
+    )
 
 
 def fits(what: str, size: int, remedy: str) -> None:

@@ -35,7 +35,9 @@ def built(build: Callable[[], Network]) -> Network:
     expected = _expected.get()
     if expected is not None:
         shapes = {name: tuple(values.shape) for name, values in weights.items()}
-        if wrong := [name for name in {**shapes, **expected} if shapes.get(name) != expected.get(name)]:
+        if wrong := [
+            name for name in {**shapes, **expected} if shapes.get(name) != expected.get(name)
+        ]:
             raise ValueError(
                 f"its network's {wrong[0]} is {expected.get(wrong[0])}, not {shapes.get(wrong[0])}"
             )

@@ -152,7 +152,9 @@ def _svhn_seeds() -> list[bytes]:
         file = io.BytesIO()
         scipy.io.savemat(file, content, do_compression=packed)
         # Its text tells the time.
-        found.append(file.getvalue()[:116].replace(b":", b" ")[:30].ljust(116) + file.getvalue()[116:])
+        found.append(
+            file.getvalue()[:116].replace(b":", b" ")[:30].ljust(116) + file.getvalue()[116:]
+        )
     return found
 
 
@@ -326,7 +328,18 @@ def _config(data: bytes) -> None:
 
 def _config_words() -> tuple[str, ...]:
     names = [*config.env_ids(), *LEARNERS, *config.env_parameters("saccade/Digits-v0")]
-    odd = ["1e18", "-1", ".nan", ".inf", "null", "!!python/name:os.system", "&a", "*a", "<<", "true"]
+    odd = [
+        "1e18",
+        "-1",
+        ".nan",
+        ".inf",
+        "null",
+        "!!python/name:os.system",
+        "&a",
+        "*a",
+        "<<",
+        "true",
+    ]
     return (*names, *odd, "[1, 2]", "{a: b}", "99999999999", "!!binary", "2024-01-01")
 
 
@@ -415,5 +428,7 @@ TARGETS: dict[str, Target] = {
     "folder": Target(_folder, _folder_seeds, ("train/", "test/", "val/", ".png=p", "=l../")),
     "config": Target(_config, lambda: [text.encode() for text in _CONFIGS], _config_words()),
     "checkpoint": Target(_checkpoint, _checkpoint_seeds),
-    "metrics": Target(_metrics, _metrics_seeds, ("null", "NaN", "1e999", "[]", "{}", "evaluations")),
+    "metrics": Target(
+        _metrics, _metrics_seeds, ("null", "NaN", "1e999", "[]", "{}", "evaluations")
+    ),
 }
