@@ -108,7 +108,7 @@ _FEW = 10  # images of a file, in place of 10,000
 
 
 def _cifar(data: bytes) -> None:
-    """Six files of the last byte's kind: of records, of an archive, or of one that is packed here."""
+    """Files of records, an archive, or one that is packed here: the last byte says."""
     root = scratch() / "cifar10"
     root.mkdir(exist_ok=True)
     for file in root.iterdir():

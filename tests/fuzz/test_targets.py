@@ -1,4 +1,4 @@
-"""Every reader of strangers' data: good bytes are read, damaged ones read or refused in one line."""
+"""Readers of strangers' data: good bytes are read, damaged ones read or refused in a line."""
 
 from __future__ import annotations
 
