@@ -30,8 +30,6 @@ def built(build: Callable[[], Network]) -> Network:
     except (RuntimeError, OverflowError, MemoryError):
         # PyTorch counts no further than 64 bits.
         raise ValueError("the network would be too large: take smaller layers") from None
-    count = sum(values.numel() for values in weights.values())
-    fits(f"the network with its {count:,} weights", 16 * count, "take smaller layers")
     expected = _expected.get()
     if expected is not None:
         shapes = {name: tuple(values.shape) for name, values in weights.items()}
@@ -41,6 +39,8 @@ def built(build: Callable[[], Network]) -> Network:
             raise ValueError(
                 f"its network's {wrong[0]} is {expected.get(wrong[0])}, not {shapes.get(wrong[0])}"
             )
+    count = sum(values.numel() for values in weights.values())
+    fits(f"the network with its {count:,} weights", 16 * count, "take smaller layers")
     return build()
 
 

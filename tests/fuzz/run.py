@@ -4,7 +4,7 @@
     python tests/fuzz/run.py --seconds 60          each reader for a minute
     python tests/fuzz/run.py idx --replay FILE     what was found, again
 
-What is found lies in tests/fuzz/found/TARGET: when it is mended, move it to tests/fuzz/corpus, where
+What is found lies in tests/fuzz/found/TARGET: once mended, move it to tests/fuzz/corpus, where
 the suite reads it again. Inputs that reach new code gather in tests/fuzz/grown, for the next
 time. Needs `pip install "saccade[fuzz]"`.
 """

@@ -6,9 +6,10 @@ import functools
 import shutil
 
 import pytest
-from fuzz.targets import CORPUS, TARGETS, Refused, scratch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from fuzz.targets import CORPUS, TARGETS, Refused, scratch
 
 # In the suite: config and folder take a tenth of a second an example.
 EXAMPLES = {"config": 25, "folder": 25, "checkpoint": 60}
