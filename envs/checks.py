@@ -22,7 +22,8 @@ def choose(what: str, value: T, allowed: Iterable[T]) -> T:
     choices = list(allowed)
     if value in choices:
         return value
-    raise ValueError(f"{what}={value!r}: {suggest(str(value), map(str, choices))}")
+    word = value if isinstance(value, str) else shown(value)
+    raise ValueError(f"{what}={shown(value)}: {suggest(word, map(str, choices))}")
 
 
 def suggest(value: str, choices: Iterable[str]) -> str:
@@ -75,7 +76,7 @@ def flag(what: str, value: Any) -> bool:
         ValueError: it is not.
     """
     if not isinstance(value, (bool, np.bool_)):
-        raise ValueError(f"{what}={value!r}: True or False is needed")
+        raise ValueError(f"{what}={shown(value)}: True or False is needed")
     return bool(value)
 
 

@@ -184,6 +184,8 @@ class GlimpseVectorEnv(VectorEnv):
         self.stop = flag("stop", stop)
         self._action = ACTIONS[action](self.answers, self.grid, self.stop, self.task.measures)
         self._memory = self.task.memory(n)
+        if answerer is not None and not callable(answerer):
+            raise ValueError(f"answerer of type {type(answerer).__name__}: a function is needed")
         self._answerer = answerer
         check_fit(self, self._shown, callable(answerer), stop)
 

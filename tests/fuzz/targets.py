@@ -6,6 +6,7 @@ own. Anything else that it raises is a bug. The suite and the fuzzer (`run.py`) 
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import gzip
 import io
@@ -18,7 +19,6 @@ import warnings
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from unittest import mock
@@ -58,7 +58,7 @@ class Target:
         self.read(data)
 
 
-@contextmanager
+@contextlib.contextmanager
 def refusing(*kinds: type[Exception]) -> Iterator[None]:
     """The readers' own errors as `Refused`, held to one line."""
     try:
@@ -388,7 +388,8 @@ def _metrics(data: bytes) -> None:
         raise UserError("would be evaluated anew")
 
     run = RunFolder.open(_run())
-    with mock.patch.object(compare, "evaluate_run", anew), refusing(UserError):
+    quiet = contextlib.redirect_stderr(io.StringIO())
+    with mock.patch.object(compare, "evaluate_run", anew), quiet, refusing(UserError):
         run.metrics()
         seed = compare._seed(run, _small(), 8, "validation", 1, None)
         compare.pool("small", [seed.rows["learned"]] * 2)
