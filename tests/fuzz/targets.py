@@ -226,6 +226,7 @@ def _encoded(picture: Image.Image, form: str, **options: object) -> bytes:
     return file.getvalue()
 
 
+@functools.cache
 def _picture_seeds() -> list[bytes]:
     colour = Image.fromarray(_random(6, 7, 3))
     exif = colour.getexif()

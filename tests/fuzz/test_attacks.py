@@ -7,6 +7,7 @@ file's size fails there.
 from __future__ import annotations
 
 import gzip
+import importlib.util
 import io
 import json
 import os
@@ -250,7 +251,8 @@ def test_a_strangers_run_of_every_kind_of_agent_runs_no_code(tmp_path, monkeypat
         archive.writestr("data", json.dumps(data))
         archive.writestr("policy.pth", pickle.dumps(Payload()))
         archive.writestr("x/data.pkl", pickle.dumps(Payload(), 2))
-    for agent in ("ram", "ppo", "dqn", "cnn", "recurrent_ppo"):
+    contrib = ["recurrent_ppo"] if importlib.util.find_spec("sb3_contrib") else []
+    for agent in ("ram", "ppo", "dqn", "cnn", *contrib):
         keywords = "glimpses: 1, reveal: [image], action: dict" if agent == "cnn" else "stop: false"
         text = (
             f"name: x\nenv: {{id: saccade/Digits-v0, {keywords}}}\nagent: {{name: {agent}}}\n"
