@@ -224,8 +224,10 @@ class Baseline:
         self._callbacks.restore(self._callback_states)
         measured = Measured()
         self.model.set_logger(Logger(folder=None, output_formats=[measured]))
-        self._callbacks.on_start(self, {})
+        going = self._callbacks.on_start(self, {})
         try:
+            if not going or self.finished:
+                return self
             if self.num_timesteps:
                 self._take_up()
             self.between_updates = False

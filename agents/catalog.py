@@ -13,8 +13,7 @@ from ..envs.fit import fitting_actions, may_stop
 from ..envs.parts import build
 from ..envs.scenes import SCENES, MovingScene
 from ..envs.tasks import TASKS, Task
-from .config import env_ids, env_parameters
-from .errors import UserError, did_you_mean
+from .config import env_ids, env_parameters, full_id
 from .schema import describe
 
 
@@ -46,11 +45,7 @@ def table() -> str:
 
 def page(env_id: str) -> str:
     """What an environment asks and shows, how it is used, and its keywords, defaults and types."""
-    known = env_ids()
-    names = {name.split("/")[1]: name for name in known}
-    env_id = names.get(env_id, env_id)
-    if env_id not in known:
-        raise UserError(f"{env_id}: no such environment{did_you_mean(env_id, known)}")
+    env_id = full_id(env_id)
     entry = gymnasium.spec(env_id).entry_point
     creator = load_env_creator(entry) if isinstance(entry, str) else entry
     first, _, rest = (inspect.getdoc(creator) or "").partition("\n\n")

@@ -1,6 +1,6 @@
-"""The command `saccade`: train, evaluate, compare, transfer, report, watch, and the environments.
+"""The command `saccade`: train, evaluate, compare, transfer, report, watch, play, and environments.
 
-A mistake of the user's is one line on stderr and exit code 2; Ctrl-C is exit code 130.
+A mistake of the user's is one line on stderr and exit code 2; Ctrl-C is exit code 130, SIGTERM 143.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         arguments, overrides = _take_overrides(arguments)
         parsed = _parse(arguments)
-        if overrides and parsed.command != "train":
+        if overrides and parsed.command not in ("train", "play"):
             raise UserError(f"--{next(iter(overrides))}: only 'saccade train' takes config keys")
         return _COMMANDS[parsed.command](parsed, overrides)
     except UserError as error:
@@ -36,10 +36,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except (OSError, MemoryError, OverflowError) as error:
-        print(f"saccade: {type(error).__name__}: {error or 'too large'}", file=sys.stderr)
+        what = f"{type(error).__name__}: {error or 'too large'}"
+        if isinstance(error, OSError) and error.filename and error.strerror:
+            what = f"{error.filename}: {error.strerror}"
+        print(f"saccade: {what}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        print("saccade: interrupted", file=sys.stderr)
+    except KeyboardInterrupt as error:
+        print(f"saccade: {error if error.args else 'interrupted'}", file=sys.stderr)
         return 130
 
 
@@ -84,7 +87,7 @@ def _parser() -> argparse.ArgumentParser:
         help="train an agent; makes a run folder",
         description="Train what a config says. Any of its keys can be set behind it: "
         "--env.glimpses 4 --agent.learning_rate 1e-3 --train.total_timesteps 2e6. "
-        "Ctrl-C saves a checkpoint to --resume from.",
+        "Ctrl-C, or SIGTERM, saves a checkpoint to --resume from; a second Ctrl-C ends at once.",
     )
     train.add_argument("config", nargs="?", help="a YAML file, or the name of a packaged one")
     train.add_argument("--resume", metavar="RUN", help="go on with an interrupted run")
@@ -179,6 +182,19 @@ def _parser() -> argparse.ArgumentParser:
     watch.add_argument("--format", choices=("gif", "mp4", "png"), default="gif", help="gif")
     watch.add_argument("--output", metavar="DIR", help="where to write (the run's pictures)")
 
+    play = commands.add_parser(
+        "play",
+        allow_abbrev=False,
+        help="look and answer yourself, and see how well",
+        description="Move the eye with the mouse and answer with the keys, seeing what an agent "
+        "would. The environment's keywords can be set behind the id: --env.glimpses 4 "
+        '--env.memory canvas. Needs pip install "saccade[human]".',
+    )
+    play.add_argument("id", help="an environment, see 'saccade envs'")
+    play.add_argument("--split", choices=("train", *_SPLITS), default="train", help="train")
+    play.add_argument("--seed", type=_natural, default=0, help="of the scenes (0)")
+    play.add_argument("--episodes", type=_positive, metavar="N", help="end after so many")
+
     envs = commands.add_parser(
         "envs",
         allow_abbrev=False,
@@ -236,7 +252,7 @@ def _take_overrides(arguments: list[str]) -> tuple[list[str], dict[str, str]]:
 
 def _train(parsed: argparse.Namespace, overrides: dict[str, str]) -> int:
     from . import config
-    from .train import resume, train
+    from .train import resume, resume_command, train
 
     settings: dict[str, Any] = {
         key: config.read_yaml(value, f"--{key}") for key, value in overrides.items()
@@ -260,10 +276,10 @@ def _train(parsed: argparse.Namespace, overrides: dict[str, str]) -> int:
     else:
         finished = train(config.load(parsed.config, settings), runs=parsed.runs)
     run = finished.run
-    if finished.interrupted:
+    if finished.signal is not None:
         print(f"Stopped at {finished.timesteps:,} timesteps. Go on with:", file=sys.stderr)
-        print(f"  saccade train --resume {shlex.quote(str(run.path))}", file=sys.stderr)
-        return 130
+        print(f"  {resume_command(run)}", file=sys.stderr)
+        return 128 + finished.signal
     if parsed.evaluate:
         _print_evaluation(run.path, split=parsed.evaluate)
     print(f"Run folder: {run.path}    curves: tensorboard --logdir {run.path.parent}")
@@ -375,6 +391,32 @@ def _watch(parsed: argparse.Namespace, _: dict[str, str]) -> int:
     return 0
 
 
+def _play(parsed: argparse.Namespace, overrides: dict[str, str]) -> int:
+    from . import config
+    from .play import Session
+    from .window import play
+
+    keywords: dict[str, Any] = {}
+    for key, value in overrides.items():
+        part, _, name = key.partition(".")
+        if part != "env" or name in ("id", "gaze"):
+            raise UserError(f"--{key}: 'saccade play' takes --env.KEY, the environment's keywords")
+        keywords[name] = config.read_yaml(value, f"--{key}")
+    env_id = config.full_id(parsed.id)
+    checked = config.env_keywords(env_id, keywords)
+    session = Session(
+        env_id, {**checked, "action": keywords.get("action", "dict")}, parsed.split, parsed.seed
+    )
+    try:
+        play(session, parsed.episodes)
+    except KeyboardInterrupt:
+        pass
+    finally:
+        session.close()
+    print("\n".join(session.table()))
+    return 0
+
+
 def _envs(parsed: argparse.Namespace, _: dict[str, str]) -> int:
     from . import catalog
 
@@ -389,6 +431,7 @@ _COMMANDS = {
     "transfer": _transfer,
     "report": _report,
     "watch": _watch,
+    "play": _play,
     "envs": _envs,
 }
 

@@ -7,6 +7,7 @@ import io
 from collections.abc import Callable
 from pathlib import Path
 
+from ..envs.files import write_bytes, write_text
 from . import figures
 from .attention import MEASURES, PRIORS, nothing
 from .columns import (
@@ -24,8 +25,6 @@ from .columns import (
 from .compare import OWN, Comparison, Group, Section, is_comparison
 from .errors import UserError
 from .evaluate import UNMEASURED, sentence
-from .pictures import replace_file
-from .runs import write_atomic
 from .tables import Table, interval_text
 
 MARK = "†"  # stands by what is shown more than glimpses
@@ -200,13 +199,13 @@ def write(comparison: Comparison, folder: Path) -> list[Path]:
     check_output(folder)
     folder.mkdir(parents=True, exist_ok=True)
     page, data, pixels, curves = (folder / name for name in _FILES)
-    write_atomic(page, f"{OWN}\n\n{markdown(comparison)}")
-    write_atomic(data, comma_separated(comparison))
+    write_text(page, f"{OWN}\n\n{markdown(comparison)}")
+    write_text(data, comma_separated(comparison))
     files = [page, data]
     for file, draw in ((pixels, figures.error_against_pixels), (curves, figures.learning_curves)):
         picture = draw(comparison)
         if picture is not None:
-            _keep(file, picture)
+            write_bytes(file, picture)
             files.append(file)
         else:
             file.unlink(missing_ok=True)  # an earlier comparison's, which would not belong here
@@ -223,10 +222,6 @@ def check_output(folder: Path) -> None:
             f"--output {folder}: holds a {there[0]} that 'saccade compare' did not write; give"
             " another folder"
         )
-
-
-def _keep(file: Path, content: bytes) -> None:
-    replace_file(file, lambda target: target.write_bytes(content))
 
 
 def _cell(value: float | None) -> float | str:

@@ -219,6 +219,22 @@ def resolve(
         raise UserError(f"{source}: {error}") from None
 
 
+def env_keywords(env_id: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Keywords of an id, all of them: those given, checked, and the others' defaults."""
+    check = Checker(env_id, {})
+    sensor = check.choice("env", {"sensor": "retina", **given}, "sensor", list(SENSORS))
+    return check.part("env", given, env_parameters(env_id, sensor))
+
+
+def full_id(name: str) -> str:
+    """An id of this suite, also by what stands behind the slash; UserError for another."""
+    known = env_ids()
+    env_id = name if name in known else f"saccade/{name}"
+    if env_id not in known:
+        raise UserError(f"{name}: no such environment{did_you_mean(name, known)}")
+    return env_id
+
+
 def env_ids() -> list[str]:
     """The ids of this suite in Gymnasium's registry, sorted."""
     return sorted(name for name in gymnasium.registry if name.startswith("saccade/"))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import math
+import threading
+import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -14,15 +16,24 @@ from numpy.typing import NDArray
 class Curves:
     """Writes one run's events; holds an open event file until `close`.
 
-    `resumed_at` is the timestep that a resumed run continues from: what an interrupted one wrote
-    beyond it is hidden, so that curves do not overlap.
+    `resumed_at` is the timestep that a run continues from: what an earlier part of it wrote beyond
+    is hidden, so that curves do not overlap; at 0 that is everything.
     """
 
     def __init__(self, folder: Path, resumed_at: int = 0) -> None:
         from torch.utils.tensorboard import SummaryWriter
 
-        purge = resumed_at + 1 if resumed_at else None
-        self._writer = SummaryWriter(str(folder), purge_step=purge)
+        # Its thread would print what it also hands on to the next that writes or flushes.
+        self._heard, threading.excepthook = threading.excepthook, self._hear
+        began = [path.name.split(".")[3] for path in folder.glob("events.out.tfevents.*")]
+        while f"{int(time.time()):010}" in began:  # files are read by the second they are named for
+            time.sleep(0.05)
+        purge = resumed_at + bool(resumed_at) if began else None
+        try:
+            self._writer = SummaryWriter(str(folder), purge_step=purge)
+        except BaseException:
+            self._unhook()
+            raise
 
     def scalars(self, metrics: Mapping[str, float], step: int) -> None:
         """One point on the curve of each name; those without a finite value get none."""
@@ -43,7 +54,19 @@ class Curves:
         self._writer.flush()
 
     def close(self) -> None:
-        self._writer.close()
+        """Close the event file; OSError where it could not be written to its end."""
+        try:
+            self._writer.close()
+        finally:
+            self._unhook()
+
+    def _unhook(self) -> None:
+        if threading.excepthook == self._hear:
+            threading.excepthook = self._heard
+
+    def _hear(self, told: threading.ExceptHookArgs) -> None:
+        if "tensorboard" not in type(told.thread).__module__:
+            self._heard(told)
 
 
 def read_scalars(folder: Path, names: Iterable[str]) -> dict[str, NDArray[np.float64]]:

@@ -20,6 +20,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from ..envs.files import write_text
 from . import attention, gaze, scanpath, stats
 from .columns import (
     ATTENTION_LEGEND,
@@ -41,7 +42,7 @@ from .gazed import GazedVectorEnv
 from .learners import LEARNERS
 from .rollout import Episodes, rollout, shown
 from .row import SCANPATH_MEASURES, Row, plain
-from .runs import RunFolder, write_atomic
+from .runs import RunFolder
 from .tables import Table, interval_text
 
 Split = Literal["validation", "test"]
@@ -194,7 +195,7 @@ def evaluate_run(
         "timesteps": getattr(policy, "num_timesteps", None),
         "seconds": round(time.perf_counter() - started, 2),
     }
-    write_atomic(run.path / f"evaluation-{split}.md", found.markdown())
+    write_text(run.path / f"evaluation-{split}.md", found.markdown())
     run.update_metrics({"evaluations": {**stored, split: entry}})
     return found
 

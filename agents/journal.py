@@ -6,6 +6,7 @@ into `metrics`, and this writes them down.
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
 from typing import Any
@@ -72,21 +73,23 @@ class Journal(Callback):
             self._take(learner, metrics)
 
     def on_end(self, learner: Any, metrics: dict[str, float]) -> None:
-        self._take(learner, metrics)
-        self._bar.close()
-        self._curves.close()
-        self._store(learner)
+        with contextlib.ExitStack() as ends:  # each of them, also where another fails
+            ends.callback(self._store, learner)
+            ends.callback(self._curves.close)
+            ends.callback(self._bar.close)
+            self._take(learner, metrics)
 
     def _take(self, learner: Any, metrics: dict[str, float]) -> None:
         self.newest.update(metrics)
         self._curves.scalars(metrics, learner.num_timesteps)
+        self._curves.flush()  # so that no checkpoint is ahead of the curves, should it be killed
         if "eval/error" in metrics and learner.num_timesteps != self._drawn_at:
             self._drawn_at = learner.num_timesteps
             spent = {"time/cpu_seconds": self._clocks()["cpu_seconds"]}
             self._curves.scalars(spent, learner.num_timesteps)
             self._draw(learner)
-            self._store(learner)
             self._curves.flush()
+            self._store(learner)
             if self._bar.disable:
                 self._say(learner)
         self._bar.set_postfix_str(self._figures(), refresh=False)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +16,7 @@ import numpy as np
 from gymnasium.error import DependencyNotInstalled
 from numpy.typing import NDArray
 
+from ..envs.files import replace_file
 from ..envs.render import PAGE, TAIL, draw, outside_margin, paint_path, write_caption
 from ..envs.words import APART
 
@@ -305,16 +306,3 @@ def _checked(frames: Iterable[np.ndarray]) -> list[np.ndarray]:
         if frame.shape != stack[0].shape:
             raise ValueError(f"frames differ in size: {stack[0].shape} and {frame.shape}")
     return stack
-
-
-def replace_file(path: str | os.PathLike[str], write: Callable[[Path], object]) -> Path:
-    """Let `write` fill a file beside `path`, then put it in its place: whole or not at all."""
-    final = Path(path)
-    final.parent.mkdir(parents=True, exist_ok=True)
-    target = final.with_name(f".{final.name}.{os.getpid()}.tmp")
-    try:
-        write(target)
-        os.replace(target, final)
-    finally:
-        target.unlink(missing_ok=True)
-    return final

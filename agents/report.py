@@ -12,13 +12,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from ..envs.files import write_text
 from . import comparison as words
 from . import figures
 from .compare import Comparison, Group
 from .errors import UserError
 from .evaluate import load_policy
 from .pictures import png_bytes
-from .runs import write_atomic
 from .watch import draw_run
 
 GENERATOR = "saccade report"
@@ -31,7 +31,7 @@ def write(comparison: Comparison, file: Path) -> Path:
     check_output(file)
     page = html(comparison)
     file.parent.mkdir(parents=True, exist_ok=True)
-    write_atomic(file, page)
+    write_text(file, page)
     return file
 
 

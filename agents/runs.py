@@ -11,15 +11,17 @@ runs/<name>-<seed>-<YYYYmmdd-HHMMSS>/
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
-import tempfile
+import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from ..envs.files import remove_leftovers, write_text
 from .errors import UserError
 
 CHECKPOINTS = ("last", "best")
@@ -40,23 +42,17 @@ class RunFolder:
         """A fresh folder under `root` with `config` (YAML text) in it."""
         name = re.sub(r"[^\w.+-]+", "-", name).strip("-.") or "run"
         stem = f"{name}-{seed}-{time.strftime('%Y%m%d-%H%M%S')}"
-        number = 1
-        while True:
-            path = Path(root) / (stem if number == 1 else f"{stem}-{number}")
-            try:
-                path.mkdir(parents=True)
-                break
-            except FileExistsError:
-                if not path.exists() or not Path(root).is_dir():
-                    raise UserError(f"{root}: not a folder, so that no run fits in it") from None
-                number += 1
-            except OSError as error:
-                raise UserError(f"{path}: {error.strerror}") from None
-        run = cls(path)
-        for folder in (run.checkpoints, run.pictures):
-            folder.mkdir()
-        write_atomic(run.config, config)
-        return run
+        made = cls(Path(root) / f".{stem}.{os.getpid()}.tmp")  # named when it is whole
+        try:
+            for folder in (made.checkpoints, made.pictures):
+                folder.mkdir(parents=True, exist_ok=True)
+            write_text(made.config, config)
+            return cls(_rename(made.path, Path(root) / stem))
+        except OSError as error:
+            shutil.rmtree(made.path, ignore_errors=True)
+            if Path(root).exists() and not Path(root).is_dir():
+                raise UserError(f"{root}: not a folder, so that no run fits in it") from None
+            raise UserError(f"{root}: no run can be put there ({error.strerror})") from None
 
     @classmethod
     def open(cls, path: str | Path) -> RunFolder:
@@ -92,6 +88,39 @@ class RunFolder:
         missing = " nor ".join(f"checkpoints/{name}.pt" for name in wanted)
         raise UserError(f"{self.path}: has no {missing}; did its training stop before saving one?")
 
+    def has_checkpoint(self, which: str) -> bool:
+        """Whether there is a checkpoint of this name."""
+        return (self.checkpoints / f"{which}.pt").is_file()
+
+    @contextlib.contextmanager
+    def claimed(self) -> Iterator[None]:
+        """Nobody else trains in this folder meanwhile; UserError where somebody does.
+
+        The claim ends with the process, however that ends. Where the system knows no such claims,
+        there is none.
+        """
+        try:
+            import fcntl
+        except ModuleNotFoundError:
+            yield
+            return
+        handle = os.open(self.path, os.O_RDONLY)
+        try:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise UserError(f"{self.path}: is being trained by another process") from None
+            except OSError:  # a file system without them
+                pass
+            yield
+        finally:
+            os.close(handle)
+
+    def tidy(self) -> None:
+        """Remove half-written files that a killed process left."""
+        for folder in (self.path, self.checkpoints, self.pictures):
+            remove_leftovers(folder)
+
     def metrics(self) -> dict[str, Any]:
         """What metrics.json holds; empty where there is none, UserError where it is cut short."""
         file = self.path / "metrics.json"
@@ -112,29 +141,21 @@ class RunFolder:
         """Set these keys of metrics.json and leave the others; the file is replaced whole."""
         content = {**self.metrics(), **changes}
         text = json.dumps(content, indent=2, allow_nan=False, default=_plain)
-        write_atomic(self.path / "metrics.json", text + "\n")
+        write_text(self.path / "metrics.json", text + "\n")
 
 
-def write_atomic(path: Path, text: str) -> None:
-    """Write text so that a reader sees the old file or the new one, never a part."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o666 & ~_umask())
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-
-
-def _umask() -> int:
-    # mkstemp makes files for their owner alone; a run folder should be as readable as any other.
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+def _rename(made: Path, wanted: Path) -> Path:
+    """Give a folder this name, or where it is taken the next one that is free."""
+    path, number = wanted, 1
+    while True:
+        if not path.exists():
+            try:
+                return made.rename(path)
+            except OSError:
+                if not path.exists():  # else another process was faster
+                    raise
+        number += 1
+        path = wanted.with_name(f"{wanted.name}-{number}")
 
 
 def _plain(value: Any) -> Any:

@@ -1,7 +1,7 @@
 """Seeds of one config side by side: each a process and a run folder of its own.
 
-The processes share nothing. Their lines come out under their seeds; Ctrl-C reaches each of them
-once, so that each saves its checkpoint.
+The processes share nothing. Their lines come out under their seeds; Ctrl-C and SIGTERM are passed
+on, so that each saves its checkpoint, and a second Ctrl-C too, which ends them at once.
 """
 
 from __future__ import annotations
@@ -19,10 +19,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import IO
 
+from ..ram.callbacks import STOPS
+
 _FOLDER = re.compile(r"^Run folder: (.*?)    curves: ")
-_SIGNALS = [
-    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
-]
 
 
 @dataclass(eq=False)
@@ -39,15 +38,15 @@ class _Training:
 
 @dataclass
 class _Stop:
-    """Whether a signal came, and to whom it is passed on."""
+    """The first signal that came, and to whom signals are passed on."""
 
     running: list[_Training] = field(default_factory=list)
-    called: bool = False
+    signal: int | None = None
 
     def __call__(self, number: int, frame: object) -> None:
-        self.called = True
+        self.signal = self.signal or number
         for training in self.running:
-            training.process.send_signal(signal.SIGINT)
+            training.process.send_signal(number)
 
 
 def train_seeds(
@@ -55,15 +54,16 @@ def train_seeds(
 ) -> int:
     """Run `saccade train ARGUMENTS --seed S` for each seed, `jobs` at a time; the exit code.
 
-    0 where all finished, 130 after Ctrl-C, else the code of the first seed that failed: the others
-    go on. Prints the folders and the command that compares them, on `split` if it is given.
+    0 where all finished, 128 and the signal's number after one that ended them early, else the code
+    of the first seed that failed: the others go on. Prints the folders and the command that
+    compares them, on `split` if it is given.
     """
     waiting = list(seeds)
     done: list[_Training] = []
     said: queue.Queue[tuple[_Training, str, str | None]] = queue.Queue()
     with _passing_on() as stop:
-        while stop.running or (waiting and not stop.called):
-            while waiting and not stop.called and len(stop.running) < jobs:
+        while stop.running or (waiting and stop.signal is None):
+            while waiting and stop.signal is None and len(stop.running) < jobs:
                 stop.running.append(_start(arguments, waiting.pop(0), said))
             training, name, line = said.get()
             if line is not None:
@@ -74,7 +74,7 @@ def train_seeds(
                 training.code = training.process.wait()
                 stop.running.remove(training)
                 done.append(training)
-    return _conclude(done, waiting, stop.called, split)
+    return _conclude(done, waiting, stop.signal, split)
 
 
 def default_jobs(threads: int) -> int:
@@ -128,7 +128,7 @@ def _say(training: _Training, name: str, line: str) -> None:
 
 
 def _conclude(
-    done: Sequence[_Training], waiting: Sequence[int], stopped: bool, split: str | None
+    done: Sequence[_Training], waiting: Sequence[int], stopped: int | None, split: str | None
 ) -> int:
     done = sorted(done, key=lambda training: training.seed)
     finished = [training.folder for training in done if not training.code and training.folder]
@@ -142,12 +142,12 @@ def _conclude(
     sys.stdout.flush()
     if waiting:
         print(f"Not begun: seeds {', '.join(map(str, waiting))}", file=sys.stderr)
-    if not stopped:
+    if stopped is None:
         for training in failed:
             why = training.last.removeprefix("saccade: ") or f"exit code {training.code}"
             print(f"saccade: seed {training.seed} failed: {why}", file=sys.stderr)
-    if stopped and (failed or waiting):
-        return 130
+    if stopped is not None and (failed or waiting):
+        return 128 + stopped
     return abs(failed[0].code) if failed else 0
 
 
@@ -155,7 +155,7 @@ def _conclude(
 def _passing_on() -> Iterator[_Stop]:
     """Signals that would end this process go to the running ones instead; ignored ones stay so."""
     stop = _Stop()
-    heard = [number for number in _SIGNALS if signal.getsignal(number) != signal.SIG_IGN]
+    heard = [number for number in STOPS if signal.getsignal(number) != signal.SIG_IGN]
     before = [(number, signal.signal(number, stop)) for number in heard]
     try:
         yield stop

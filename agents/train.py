@@ -1,13 +1,14 @@
 """Train what a config says: environments, learner, validation, checkpoints, a run folder.
 
-Everything that can be wrong with a config shows before the folder is made. Ctrl-C ends the
-training between two updates, with a checkpoint that `resume` goes on from to the same bytes.
+Everything that can be wrong with a config shows before the folder is made. Ctrl-C and SIGTERM end
+the training between two updates, with a checkpoint that `resume` goes on from to the same bytes.
 """
 
 from __future__ import annotations
 
 import hashlib
 import platform
+import shlex
 import sys
 from dataclasses import dataclass
 from importlib import metadata
@@ -30,11 +31,16 @@ _LANES = ("num_envs", "paths")  # what an agent's keywords say of the training e
 
 @dataclass(frozen=True)
 class Finished:
-    """How a training ended: its folder, how far it came, whether Ctrl-C ended it."""
+    """How a training ended: its folder, how far it came, and the signal that ended it early."""
 
     run: RunFolder
     timesteps: int
-    interrupted: bool
+    signal: int | None = None
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether a signal ended it before its time."""
+        return self.signal is not None
 
 
 def train(config: Config, runs: str | Path = "runs") -> Finished:
@@ -49,22 +55,37 @@ def train(config: Config, runs: str | Path = "runs") -> Finished:
     evaluation = _evaluation_envs(config)
     text = config.to_yaml()
     run = RunFolder.create(runs, config.name, config.seed, text)
-    run.update_metrics(_circumstances(config, text))
-    return _learn(config, run, learner, evaluation)
+    with run.claimed():
+        run.update_metrics(_circumstances(config, text))
+        return _learn(config, run, learner, evaluation)
 
 
 def resume(path: str | Path) -> Finished:
-    """Go on with an interrupted run, in its folder, from its last checkpoint."""
+    """Go on with an interrupted run, in its folder, from its last checkpoint.
+
+    One that was killed before its first checkpoint begins anew, with the same seed.
+    """
     run = RunFolder.open(path)
     config = load_resolved(run.config)
-    if run.metrics().get("finished"):
-        raise UserError(f"{path}: has finished, there is nothing to resume")
-    file = run.checkpoint("last")
-    _set_threads(config)
-    env = _training_env(config)
-    learner = LEARNERS[config.agent.name].restore(file, env, config.device)
-    _check_unedited(config, run, learner)
-    return _learn(config, run, learner, _evaluation_envs(config))
+    with run.claimed():
+        if run.metrics().get("finished"):
+            raise UserError(f"{path}: has finished, there is nothing to resume")
+        run.tidy()
+        _set_threads(config)
+        env = _training_env(config)
+        if run.has_checkpoint("last"):
+            file = run.checkpoint("last")
+            learner = LEARNERS[config.agent.name].restore(file, env, config.device)
+            _check_unedited(config, run, learner)
+        else:
+            learner = _make_learner(config, env)
+            run.update_metrics(_circumstances(config, config.to_yaml()))
+        return _learn(config, run, learner, _evaluation_envs(config))
+
+
+def resume_command(run: RunFolder) -> str:
+    """What to type to go on with a run."""
+    return f"saccade train --resume {shlex.quote(str(run.path))}"
 
 
 def _check_unedited(config: Config, run: RunFolder, learner: Any) -> None:
@@ -99,14 +120,21 @@ def _learn(config: Config, run: RunFolder, learner: Any, evaluation: tuple[Any, 
     checkpoint = Checkpoint(run.checkpoints / "last.pt", settings.checkpoint_freq)
     try:
         learner.learn(settings.total_timesteps, [stop, validation, journal, checkpoint])
+        signal = None if learner.finished else stop.signal
+        run.update_metrics({"finished": signal is None})
     except (FloatingPointError, ValueError) as error:  # diverged, or a config edited since
         raise UserError(f"{run.path}: {error}") from error
-    interrupted = stop.interrupted and not learner.finished
-    run.update_metrics({"finished": not interrupted})
+    except OSError as error:  # no room left, a folder that is gone
+        what = f"{error.filename or run.path}: {error.strerror or error}"
+        kept = "the last checkpoint is whole" if run.has_checkpoint("last") else "nothing is saved"
+        then = f"when that is mended, go on with {resume_command(run)}"
+        raise UserError(f"{what}: training ended, {kept}; {then}") from error
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(f"ended at once; go on with {resume_command(run)}") from None
     for env in (learner.env, unseen, watched):
         if env is not None:
             env.close()
-    return Finished(run, learner.num_timesteps, interrupted)
+    return Finished(run, learner.num_timesteps, signal)
 
 
 def _training_env(config: Config) -> Any:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..envs.files import write_bytes, write_text
 from . import figures, stats
 from .compare import bundles_of, labels_of, open_runs
 from .config import Config, env_parameters, resolve
@@ -21,9 +22,8 @@ from .cost import Cost, cost
 from .environments import make_env
 from .errors import UserError, did_you_mean
 from .evaluate import Split, load_policy
-from .pictures import replace_file
 from .rollout import rollout
-from .runs import RunFolder, write_atomic
+from .runs import RunFolder
 from .tables import Table, interval_text
 
 OWN = "<!-- written by saccade transfer -->"  # the first line of every transfer.md
@@ -206,10 +206,10 @@ def write(found: Transfer, folder: Path) -> list[Path]:
     check_output(folder)
     folder.mkdir(parents=True, exist_ok=True)
     page, data, picture = (folder / name for name in _FILES)
-    write_atomic(page, f"{OWN}\n\n{markdown(found)}")
-    write_atomic(data, comma_separated(found))
+    write_text(page, f"{OWN}\n\n{markdown(found)}")
+    write_text(data, comma_separated(found))
     drawn = figures.transfer(found)
-    replace_file(picture, lambda target: target.write_bytes(drawn))
+    write_bytes(picture, drawn)
     return [page, data, picture]
 
 

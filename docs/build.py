@@ -23,6 +23,7 @@ from saccade.agents import catalog
 from saccade.agents.pictures import save_gif, save_png
 from saccade.envs import GlimpseObservation, GlimpseVectorObservation
 from saccade.envs.datasets import DATASETS, DatasetError, load_dataset
+from saccade.envs.files import write_text
 from saccade.envs.registration import ENVIRONMENTS
 from saccade.envs.render import draw
 from saccade.envs.sensors import SENSORS
@@ -249,7 +250,7 @@ def main() -> None:
     for place in stale():
         (DOCS / place).unlink(missing_ok=True)
     for place, page in text().items():
-        (DOCS / place).write_text(page, encoding="utf-8")
+        write_text(DOCS / place, page)
     print(f"{len(text())} pages in {DOCS}")
 
 

@@ -16,6 +16,7 @@ import saccade  # noqa: F401  registers the environments
 from saccade.agents.gaze import GAZES
 from saccade.agents.gazed import GazedVectorEnv
 from saccade.agents.saliency import saliency_map
+from saccade.envs.files import replace_file
 from saccade.envs.render import INK, PAGE, font, paint_path
 
 SCENES = 5  # the first of the validation split, not chosen
@@ -49,7 +50,8 @@ def main(file: str) -> None:
         pen.text((GAP, top + side // 2), name.replace(" ", "\n"), INK, font(15), anchor="lm")
         for column, cell in enumerate(cells):
             page.paste(cell, (MARGIN + column * side, top))
-    page.quantize(128, dither=Image.Dither.NONE).save(file, optimize=True)
+    picture = page.quantize(128, dither=Image.Dither.NONE)
+    replace_file(file, lambda target: picture.save(target, format="PNG", optimize=True))
 
 
 def path_of(env: GazedVectorEnv) -> np.ndarray:

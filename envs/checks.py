@@ -61,8 +61,8 @@ def number(what: str, value: Any, above: float = -math.inf, most: float = _LARGE
     Raises:
         ValueError: it is not.
     """
-    real = isinstance(value, (int, float, np.integer, np.floating)) and abs(value) <= most
-    if isinstance(value, bool) or not real or value <= above:
+    real = isinstance(value, (int, float, np.integer, np.floating))
+    if isinstance(value, bool) or not real or not -most <= value <= most or value <= above:
         bound = "" if above == -math.inf else f" above {above:g}"
         bound += "" if most == _LARGEST_FLOAT else f" and at most {most:g}"
         raise ValueError(f"{what}={shown(value)}: a finite number{bound} is needed")

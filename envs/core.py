@@ -6,6 +6,7 @@ environment (`single.py`) is one lane of it.
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
@@ -321,11 +322,22 @@ class GlimpseVectorEnv(VectorEnv):
         return masks
 
     def walk_state(self) -> dict[str, Any]:
-        """Where the walk stands, to be stored: `seed`, and `episode` and `visit` `(n,)`."""
-        return self._walk.state()
+        """Where the walk stands, to be stored: `seed`, `episode` and `visit` `(n,)`, and `labels`.
+
+        The last tells whether the labels are the same where it goes on.
+        """
+        return {**self._walk.state(), "labels": zlib.crc32(self._labels.tobytes())}
 
     def restore_walk(self, state: Mapping[str, Any]) -> None:
-        """Go on from a `walk_state()`: the next `reset()` shows what it would have shown there."""
+        """Go on from a `walk_state()`: the next `reset()` shows what it would have shown there.
+
+        Raises:
+            ValueError: it is that of another number of lanes, or of images with other labels.
+        """
+        if state.get("labels") not in (None, zlib.crc32(self._labels.tobytes())):
+            raise ValueError(
+                f"split {self.split!r} has other images now than where this began: put them back"
+            )
         self._walk.restore(state)
         self._begun = False
 

@@ -390,8 +390,7 @@ class Window:
         pygame = self._pygame
         extent = (frame.shape[1], frame.shape[0])
         if self._screen is None or self._screen.get_size() != extent:
-            pygame.init()
-            pygame.display.init()
+            pygame.display.init()  # not all of pygame: it would open the sound card
             pygame.display.set_caption(self.title)
             self._screen = pygame.display.set_mode(extent)
             self._clock = pygame.time.Clock()

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import abc
+import contextlib
 import copy
 import os
 import signal
+import threading
 from collections.abc import Iterable
 from typing import Any, Protocol
 
@@ -46,8 +48,8 @@ class Callback:
     `restore` carry what a callback remembers through a checkpoint.
     """
 
-    def on_start(self, learner: Learner, metrics: Metrics) -> None:
-        """Before the first update."""
+    def on_start(self, learner: Learner, metrics: Metrics) -> bool | None:
+        """Before the first update; False: there is to be none."""
 
     def on_step(self, learner: Learner, metrics: Metrics) -> bool | None:
         """After every update; False ends the training."""
@@ -72,17 +74,25 @@ class Callbacks(Callback):
         every = [callbacks] if isinstance(callbacks, Callback) else list(callbacks)
         self.all = sorted(every, key=lambda callback: isinstance(callback, Checkpoint))
 
-    def on_start(self, learner: Learner, metrics: Metrics) -> None:
-        for callback in self.all:
-            callback.on_start(learner, metrics)
+    def on_start(self, learner: Learner, metrics: Metrics) -> bool:
+        going = True
+        with contextlib.ExitStack() as begun:  # where one cannot begin, those before it end
+            for callback in self.all:
+                going = callback.on_start(learner, metrics) is not False and going
+                begun.callback(callback.on_end, learner, metrics)
+            begun.pop_all()
+        return going
 
     def on_step(self, learner: Learner, metrics: Metrics) -> bool:
         return all([callback.on_step(learner, metrics) is not False for callback in self.all])
 
     def on_end(self, learner: Learner, metrics: Metrics) -> None:
-        # Ctrl-C stays with who listens to it until all others are done.
-        for callback in sorted(self.all, key=lambda one: isinstance(one, StopOnInterrupt)):
-            callback.on_end(learner, metrics)
+        # Signals stay with who listens to them until all others are done. One that fails, as
+        # curves do on a full disk, keeps no other from its end.
+        every = sorted(self.all, key=lambda one: isinstance(one, StopOnInterrupt))
+        with contextlib.ExitStack() as ends:
+            for callback in reversed(every):
+                ends.callback(callback.on_end, learner, metrics)
 
     def state(self) -> dict[str, Any]:
         return {name: callback.state() for name, callback in self._named()}
@@ -186,6 +196,14 @@ class Validation(Every):
         self.history: list[tuple[int, float, float]] = []
         self._worse = 0  # validations since the best
 
+    def on_start(self, learner: Learner, metrics: Metrics) -> bool:
+        return self._hopes  # else it was cut off between its last update and its end
+
+    @property
+    def _hopes(self) -> bool:
+        """Whether patience is left."""
+        return self.patience is None or self._worse < self.patience
+
     def act(self, learner: Learner, metrics: Metrics) -> bool:
         found = learner.validate(self.env)
         metrics.update(found)
@@ -204,7 +222,7 @@ class Validation(Every):
                 learner.save(self.path)
         else:
             self._worse += 1
-        return self.patience is None or self._worse < self.patience
+        return self._hopes
 
     def restore_best(self, learner: Learner) -> None:
         """Give the learner the best weights seen."""
@@ -235,25 +253,46 @@ class Validation(Every):
         self._worse = int(state["worse"])
 
 
-class StopOnInterrupt(Callback):
-    """Ctrl-C ends the training after the present update, so that it can go on exactly.
+STOPS = tuple(
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+)
+"""The signals that ask for an end: Ctrl-C, a scheduler's or the system's, a closed terminal's."""
 
-    A second Ctrl-C interrupts at once. State: `interrupted`. Only the main thread can listen.
+
+class StopOnInterrupt(Callback):
+    """Ctrl-C, SIGTERM and SIGHUP end the training after the present update, to go on exactly.
+
+    Ctrl-C after any of them interrupts at once. SIGHUP that is ignored, as under nohup, stays so.
+    Only the main thread can listen; in others nothing does.
+
+    State: `signal`, the number of the first that came, or None.
     """
 
-    interrupted = False
+    signal: int | None = None
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether one came."""
+        return self.signal is not None
 
     def on_start(self, learner: Learner, metrics: Metrics) -> None:
-        self.interrupted = False
-        self._before = signal.signal(signal.SIGINT, self._interrupt)
+        self.signal = None
+        self._before: dict[int, Any] = {}
+        if threading.current_thread() is not threading.main_thread():
+            return
+        for number in STOPS:
+            if number == signal.SIGINT or signal.getsignal(number) != signal.SIG_IGN:
+                self._before[number] = signal.signal(number, self._interrupt)
 
     def on_step(self, learner: Learner, metrics: Metrics) -> bool:
         return not self.interrupted
 
     def on_end(self, learner: Learner, metrics: Metrics) -> None:
-        signal.signal(signal.SIGINT, self._before)
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
 
     def _interrupt(self, number: int, frame: Any) -> None:
-        if self.interrupted:
+        # Schedulers may send theirs twice, to a process and to its group; people mean it.
+        if self.interrupted and number == signal.SIGINT:
             raise KeyboardInterrupt
-        self.interrupted = True
+        self.signal = self.signal or number

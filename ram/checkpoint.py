@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import os
 import pickle
 import pickletools
 import re
-import tempfile
 import zipfile
 from collections.abc import Mapping, Set
 from pathlib import Path
@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from ..envs.files import write_bytes
+
 
 class CheckpointError(ValueError):
     """A checkpoint that cannot be used: one line that names the file and what is wrong."""
@@ -22,18 +24,10 @@ class CheckpointError(ValueError):
 
 def write(path: str | os.PathLike[str], content: Mapping[str, Any]) -> Path:
     """Write `content` (plain values, arrays, tensors) to `path`, atomically; make its folder."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            torch.save(to_plain(content), file)
-        os.chmod(temporary, 0o666 & ~_umask())  # mkstemp's own mode is for secrets
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-    return path
+    # In memory first: PyTorch hides what a full disk says behind an error of its own.
+    whole = io.BytesIO()
+    torch.save(to_plain(content), whole)
+    return write_bytes(path, whole.getbuffer())
 
 
 def read(path: str | os.PathLike[str], kind: str, version: int, keys: Set[str]) -> dict[str, Any]:
@@ -116,9 +110,3 @@ def from_plain(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return type(value)(from_plain(item) for item in value)
     return value
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

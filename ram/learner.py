@@ -406,6 +406,7 @@ class RAM(GradientLearner):
             "version": _VERSION,
             "task": self.task.to_dict(),
             "generator": self._generator.get_state(),
+            "predict_generator": self._predict_generator.get_state(),
             **self.kept(),
         }
         checkpoint.write(path, content)
@@ -428,6 +429,8 @@ class RAM(GradientLearner):
                 learner = cls(Task(**content["task"]), device=device, **content["hyperparameters"])
             learner.take_up(content)
             learner._generator.set_state(content["generator"])
+            if "predict_generator" in content:  # which earlier versions did not keep
+                learner._predict_generator.set_state(content["predict_generator"])
         except Exception as error:
             raise checkpoint.unfit(path, error) from error
         if env is not None:

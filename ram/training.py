@@ -102,8 +102,7 @@ class GradientLearner(abc.ABC):
         self._callbacks = Callbacks(callback)
         self._callbacks.restore(self._callback_states)
         self._start()
-        self._callbacks.on_start(self, {})
-        going = True
+        going = self._callbacks.on_start(self, {})
         try:
             while going and not self.finished:
                 self.between_updates = False

@@ -7,7 +7,6 @@ curves of all seeds of a name, and writes `results/ram.md`. Needs matplotlib, th
 from __future__ import annotations
 
 import argparse
-import shutil
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from saccade.agents.config import Config, load
 from saccade.agents.runs import RunFolder
 from saccade.agents.stats import student_t
+from saccade.envs.files import replace_file, write_bytes, write_text
 
 RESULTS = Path(__file__).resolve().parent
 # What is drawn: the curve's name, its label, and what it is multiplied with.
@@ -50,10 +50,9 @@ model's gaze, mean over seeds.
 def keep(run: RunFolder, config: Config) -> None:
     """Copy a run's small files."""
     folder = RESULTS / config.name / f"seed-{config.seed}"
-    folder.mkdir(parents=True, exist_ok=True)
-    for file in (run.config, run.path / "metrics.json", *run.path.glob("evaluation-*.md")):
-        shutil.copy(file, folder / file.name)
-    shutil.copy(run.pictures / "paths.png", folder / "paths.png")
+    tables = run.path.glob("evaluation-*.md")
+    for file in (run.config, run.path / "metrics.json", *tables, run.pictures / "paths.png"):
+        write_bytes(folder / file.name, file.read_bytes())
 
 
 def draw_curves(runs: list[tuple[RunFolder, Config]], file: Path) -> None:
@@ -82,7 +81,7 @@ def draw_curves(runs: list[tuple[RunFolder, Config]], file: Path) -> None:
     axes[0].yaxis.set_major_formatter("{x:g}")
     axes[0].yaxis.set_minor_locator(NullLocator())
     axes[-1].legend(frameon=False, loc="lower right")
-    figure.savefig(file, dpi=110)
+    replace_file(file, lambda target: figure.savefig(target, format="png", dpi=110))
     plt.close(figure)
 
 
@@ -127,7 +126,7 @@ def main() -> None:
     for name in sorted(named):
         text += f"\n## {name}\n\n![curves]({name}/curves.png)\n\n"
         text += f"![paths]({name}/seed-{named[name][0][1].seed}/paths.png)\n"
-    (RESULTS / "ram.md").write_text(text, encoding="utf-8")
+    write_text(RESULTS / "ram.md", text)
     print(text)
 
 

@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from saccade.envs.files import write_text
+
 Row = dict[str, str]
 
 
@@ -44,5 +46,5 @@ def fill(page: Path, tables: Mapping[str, list[str]]) -> None:
             raise SystemExit(f"{page}: has no line '{mark.strip()}'")
         filled = mark + "\n".join(lines) + "\n"
         text = re.sub(re.escape(mark) + r"(\|.*\n)*", lambda _, filled=filled: filled, text)
-    page.write_text(text, encoding="utf-8")
+    write_text(page, text)
     print(page)

@@ -1,8 +1,8 @@
 """Put the tasks' comparisons on one page: `python results/tasks.py`
 
-Reads what `saccade compare` wrote into `results/tasks/learned/` and `results/tasks/stop/`, fills
-the tables of `results/tasks.md` in place, and draws `results/tasks/stop.png`. Needs matplotlib, the
-extra `report`.
+Reads what `saccade compare` wrote into the folders of `results/tasks/`, fills the tables of
+`results/tasks.md` in place, and draws `results/tasks/stop.png`. Needs matplotlib, the extra
+`report`.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ import matplotlib
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 from pages import Row, fill, percent, rows_of, table
+
+from saccade.envs.files import replace_file
 
 RESULTS = Path(__file__).resolve().parent
 FOLDER = RESULTS / "tasks"
@@ -27,6 +29,8 @@ TASKS = {
     "ram_track_digits": ("steps on the target", "80"),
     "ram_catch": ("balls caught", "85"),
 }
+# Folders of comparisons of when to stop, and their scenes.
+STOPPING = {"stop": "translated, 48x48", "stop_cluttered": "cluttered, 60x60"}
 
 
 def right(row: Row) -> str:
@@ -63,48 +67,59 @@ def learned() -> list[str]:
     return table(head, lines)
 
 
-def stopping() -> list[tuple[str, Row]]:
+def stopping(folder: str) -> list[tuple[str, Row]]:
     """Adaptive and fixed agents by their names, in order of their mean glimpses."""
     found = [
-        (name, row) for (name, gaze), row in rows_of(FOLDER / "stop").items() if gaze == "learned"
+        (name, row) for (name, gaze), row in rows_of(FOLDER / folder).items() if gaze == "learned"
     ]
     return sorted(found, key=lambda pair: float(pair[1]["glimpses"]))
 
 
-def stop() -> list[str]:
+def stop(folder: str) -> list[str]:
     """Error against mean glimpses."""
     lines = []
-    for name, row in stopping():
+    for name, row in stopping(folder):
         kind, value = name.split("_")
         what = f"stops when ready, cost {value}" if kind == "stop" else f"always {value}"
-        lines.append([what, f"{float(row['glimpses']):.2f}", percent(row, "error")])
-    return table(["agent", "mean glimpses", "error %"], lines)
+        glimpses = f"{float(row['glimpses']):.2f}"
+        lines.append([what, glimpses, percent(row, "error"), str(len(row["seeds"].split()))])
+    return table(["agent", "mean glimpses", "error %", "seeds"], lines)
 
 
 def draw() -> None:
     """Error against mean glimpses, a line for those that stop and one for those that do not."""
-    figure, axis = plt.subplots(figsize=(5.2, 3.6), layout="constrained")
-    for kind, label, mark in (("fixed", "always as many", "s"), ("stop", "stops when ready", "o")):
-        rows = [row for name, row in stopping() if name.startswith(kind)]
-        x = [float(row["glimpses"]) for row in rows]
-        y = [100 * float(row["error"]) for row in rows]
-        ends = [
-            [100 * abs(float(row["error"]) - float(row[f"error_{end}"])) for row in rows]
-            for end in ("low", "high")
-        ]
-        axis.errorbar(x, y, ends, marker=mark, capsize=3, lw=1.4, ms=5, label=label)
-    axis.set(xlabel="mean glimpses an image", ylabel="test error, %", yscale="log")
-    ticks = [1, 2, 5, 10, 20, 50]
-    axis.set_yticks(ticks, [str(tick) for tick in ticks])
-    axis.minorticks_off()
-    axis.grid(alpha=0.3)
-    axis.spines[["top", "right"]].set_visible(False)
-    axis.legend(frameon=False)
-    figure.savefig(FOLDER / "stop.png", dpi=130)
+    figure, axes = plt.subplots(1, len(STOPPING), figsize=(8.4, 3.4), layout="constrained")
+    for axis, (folder, title) in zip(axes, STOPPING.items(), strict=True):
+        for kind, label, mark in (
+            ("fixed", "always as many", "s"),
+            ("stop", "stops when ready", "o"),
+        ):
+            rows = [row for name, row in stopping(folder) if name.startswith(kind)]
+            x = [float(row["glimpses"]) for row in rows]
+            y = [100 * float(row["error"]) for row in rows]
+            low, high = (
+                [100 * float(row[f"error_{end}"]) for row in rows] for end in ("low", "high")
+            )
+            # On a logarithmic axis an interval that reaches 0 stays on the page.
+            below = [min(at - end, 0.9 * at) for at, end in zip(y, low, strict=True)]
+            above = [end - at for at, end in zip(y, high, strict=True)]
+            axis.errorbar(x, y, (below, above), marker=mark, capsize=3, lw=1.4, ms=5, label=label)
+        axis.set(xlabel="mean glimpses an image", title=title, yscale="log")
+        ticks = [1, 2, 5, 10, 20, 50]
+        axis.set_yticks(ticks, [str(tick) for tick in ticks])
+        axis.minorticks_off()
+        axis.grid(alpha=0.3)
+        axis.spines[["top", "right"]].set_visible(False)
+    axes[0].set_ylabel("test error, %")
+    axes[0].legend(frameon=False)
+    replace_file(FOLDER / "stop.png", lambda file: figure.savefig(file, format="png", dpi=120))
 
 
 def main() -> None:
-    fill(RESULTS / "tasks.md", {"learned": learned(), "stop": stop()})
+    fill(
+        RESULTS / "tasks.md",
+        {"learned": learned(), **{folder: stop(folder) for folder in STOPPING}},
+    )
     draw()
 
 

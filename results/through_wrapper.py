@@ -29,15 +29,17 @@ from stable_baselines3 import PPO
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.vec_env import DummyVecEnv, VecMonitor
 
+from saccade.agents.pictures import save_gif
 from saccade.agents.stats import student_t
 from saccade.envs import GlimpseObservation, GlimpseSensor
+from saccade.envs.files import replace_file, write_text
 
 RESULTS = Path(__file__).resolve().parent
-ID = "MiniGrid-Empty-Random-6x6-v0"
+ID = "MiniGrid-LavaGapS6-v0"
 VIEWS = {
     "full": "the whole frame, 48x48",
-    "glimpses": "glimpses, gaze learned",
-    "random": "glimpses, gaze at random",
+    "glimpses": "glimpses of 16x16, gaze learned",
+    "random": "glimpses of 16x16, gaze at random",
 }
 LANES = 16
 
@@ -64,12 +66,12 @@ class FullView(gym.ObservationWrapper):
 
 def make(view: str) -> gym.Env:
     """The task as one of VIEWS shows it: turn left, turn right, or go forward."""
-    env = RGBImgObsWrapper(gym.make(ID), tile_size=8)
+    env = RGBImgObsWrapper(gym.make(ID, render_mode="rgb_array"), tile_size=8)
     env.action_space = gym.spaces.Discrete(3)  # nothing lies about to be picked up or opened
     if view == "full":
         return FullView(env)
-    # 16 of 48 pixels, two tiles of six, sharp; twice as much around them.
-    env = GlimpseObservation(env, GlimpseSensor(16, 2), key="image", grid=(5, 5))
+    # A ninth of the frame: two tiles of six each way. Nothing is remembered.
+    env = GlimpseObservation(env, GlimpseSensor(16, 1), key="image", grid=(6, 6))
     return RandomGaze(env) if view == "random" else env
 
 
@@ -89,7 +91,22 @@ class Curve(BaseCallback):
             self.points.append((self.num_timesteps, float(np.mean(ends))))
 
 
-def train(view: str, seed: int, steps: int) -> dict[str, Any]:
+def film(model: PPO, file: Path) -> None:
+    """Episodes of the learned gaze, new ones, as a moving picture of what the agent sees."""
+    env, frames = make("glimpses"), []
+    for seed in range(20_000, 20_004):
+        observation, _ = env.reset(seed=seed)
+        ended = False
+        while not ended:
+            frames.append(env.render())
+            action, _ = model.predict(observation)
+            observation, _, terminated, truncated, _ = env.step(action)
+            ended = terminated or truncated
+        frames += [env.render()] * 4
+    save_gif(file, frames[:90], fps=4, colours=40)
+
+
+def train(view: str, seed: int, steps: int, file: Path) -> dict[str, Any]:
     """Train, then play 200 new episodes with actions drawn from the policy."""
     torch.set_num_threads(1)
     env = VecMonitor(DummyVecEnv([lambda: make(view)] * LANES))
@@ -107,6 +124,8 @@ def train(view: str, seed: int, steps: int) -> dict[str, Any]:
     )
     model.learn(steps, callback=curve)
     seconds = time.process_time() - started
+    if view == "glimpses" and seed == 0:
+        film(model, file)
     test = VecMonitor(DummyVecEnv([lambda: make(view)] * LANES))
     test.seed(10_000 + seed)
     observation, ends = test.reset(), []
@@ -126,7 +145,7 @@ def train(view: str, seed: int, steps: int) -> dict[str, Any]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--steps", type=int, default=200_000)
+    parser.add_argument("--steps", type=int, default=400_000)
     parser.add_argument("--folder", type=Path, default=RESULTS / "minigrid")
     options = parser.parse_args()
     options.folder.mkdir(parents=True, exist_ok=True)
@@ -135,8 +154,8 @@ def main() -> None:
         for view in VIEWS:
             file = options.folder / f"{view}-{seed}.json"
             if not file.exists():
-                told = train(view, seed, options.steps)
-                file.write_text(json.dumps(told), encoding="utf-8")
+                told = train(view, seed, options.steps, RESULTS / "minigrid.gif")
+                write_text(file, json.dumps(told))
                 print(view, seed, {k: v for k, v in told.items() if k != "curve"}, flush=True)
             found[view].append(json.loads(file.read_text(encoding="utf-8")))
     lines = []
@@ -145,7 +164,8 @@ def main() -> None:
         for key, factor in (("success", 100.0), ("return", 1.0), ("length", 1.0)):
             interval = student_t([run[key] for run in found[view]]).scaled(factor)
             form = ".1f" if factor > 1 or key == "length" else ".3f"
-            ends = f"{interval.low:{form}} to {interval.high:{form}}"
+            high = min(interval.high, 100) if factor > 1 else interval.high  # t knows no bounds
+            ends = f"{interval.low:{form}} to {high:{form}}"
             cells.append(f"{interval.estimate:{form}} ({ends})")
         minutes = np.mean([run["cpu_seconds"] for run in found[view]]) / 60
         lines.append([name, *cells, f"{minutes:.1f}"])
@@ -161,7 +181,7 @@ def main() -> None:
     axis.grid(alpha=0.3)
     axis.spines[["top", "right"]].set_visible(False)
     axis.legend(frameon=False, loc="lower right")
-    figure.savefig(RESULTS / "minigrid.png", dpi=130)
+    replace_file(RESULTS / "minigrid.png", lambda file: figure.savefig(file, format="png", dpi=130))
 
 
 if __name__ == "__main__":

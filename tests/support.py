@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
@@ -25,15 +26,23 @@ def has_data(name: str) -> bool:
     return any((DATA / name).glob("*ubyte*"))
 
 
+def needs_data(env_id: str) -> str | None:
+    """The data set of an id, where that is not bundled."""
+    source = ENVIRONMENTS[env_id]["source"]
+    return source if source in ON_DISK else None
+
+
+def with_data(env_id: str, *more: Any) -> Any:
+    """A test's parameters, an id first; skipped without the id's data, and it says so."""
+    source = needs_data(env_id)
+    missing = source is not None and not has_data(source)
+    reason = f"needs {source} under $SACCADE_DATA"
+    return pytest.param(env_id, *more, marks=pytest.mark.skipif(missing, reason=reason))
+
+
 def ids() -> list:
     """Every registered id; those without their data are skipped, and say so."""
-    found = []
-    for name, keywords in ENVIRONMENTS.items():
-        source = keywords["source"]
-        missing = source in ON_DISK and not has_data(source)
-        reason = f"needs {source} under $SACCADE_DATA"
-        found.append(pytest.param(name, marks=pytest.mark.skipif(missing, reason=reason)))
-    return found
+    return [with_data(name) for name in ENVIRONMENTS]
 
 
 def random_answerer(answers: int) -> Callable:

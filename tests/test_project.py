@@ -1,6 +1,7 @@
 """The project as a whole: what is packed, what an import costs, and who may import whom."""
 
 import ast
+import re
 import shutil
 import subprocess
 import sys
@@ -185,3 +186,14 @@ def requirement_name(requirement):
 
 def canonical(name):
     return name.lower().replace("_", "-")
+
+
+def test_every_file_is_written_whole():
+    """Nothing puts text or bytes in place by itself: `envs/files.py` does."""
+    scripts = [path for part in ("docs", "results") for path in (ROOT / part).glob("*.py")]
+    alone = re.compile(
+        r"""\.write_(text|bytes)\(|\bopen\(.*["'][wax][b+]*["']|\.savefig\(["'A-Z]"""
+    )
+    for path in [*source_files(), *scripts]:
+        if path != ROOT / "envs" / "files.py":
+            assert not alone.search(path.read_text()), path

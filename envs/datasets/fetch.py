@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from ..files import replace_file
 from .errors import DatasetError
 
 PATIENCE = 20  # seconds for the first byte, for each further piece, and to gather speed
@@ -38,26 +40,16 @@ def download(
     Raises DatasetError, naming what to put where, when no mirror has it, and at once where
     `SACCADE_OFFLINE` is set.
     """
-    import pooch
-
     problems = ["SACCADE_OFFLINE is set"] if os.environ.get("SACCADE_OFFLINE") else []
     mirrors = () if problems else mirrors
     for mirror in mirrors:
         try:
-            path = pooch.retrieve(
-                url=f"{mirror}{file}",
-                known_hash=f"md5:{md5}",
-                fname=file,
-                path=folder,
-                downloader=_fetch,
-            )
+            return replace_file(folder / file, functools.partial(_fetch, f"{mirror}{file}", md5))
         except _Given as error:
             problems.append(f"{mirror}: {error}")
         except (OSError, ValueError) as error:  # requests' errors are OSErrors
             wrong = "wrong checksum" if "hash" in str(error) else type(error).__name__
             problems.append(f"{mirror}: {wrong}")
-        else:
-            return Path(path)
     raise DatasetError(
         f"{name} is not on this machine and {file} could not be downloaded "
         f"({'; '.join(problems)}): put {', '.join(names)} into {folder}, or into {name}/ in a "
@@ -65,11 +57,24 @@ def download(
     )
 
 
+def _fetch(url: str, md5: str, target: Path) -> None:
+    """Download into this file; ValueError where it has not the checksum."""
+    import pooch
+
+    pooch.retrieve(
+        url=url,
+        known_hash=f"md5:{md5}",
+        fname=target.name,
+        path=target.parent,
+        downloader=_stream,
+    )
+
+
 class _Given(Exception):
     """A download that was given up."""
 
 
-def _fetch(url: str, file: str, _: Any) -> None:
+def _stream(url: str, file: str, _: Any) -> None:
     """Write what is behind an address to `file`, for pooch, which checks it and then moves it.
 
     It is given up where nothing comes, where it trickles, and where it does not end.
@@ -82,7 +87,7 @@ def _fetch(url: str, file: str, _: Any) -> None:
     plain = {"Accept-Encoding": "identity"}
     with (
         requests.get(url, stream=True, timeout=PATIENCE, headers=plain) as answer,
-        open(file, "wb") as written,
+        open(file, "rb+") as written,  # pooch has made it, empty
         tqdm(unit="B", unit_scale=True, desc=url.rpartition("/")[2], disable=None) as bar,
     ):
         answer.raise_for_status()

@@ -15,6 +15,7 @@ import json
 import os
 import shutil
 import tempfile
+import time
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from typing import Any, Literal
 import numpy as np
 
 from ..checks import choose
+from ..files import sync_folder, write_text
 from .base import SPLITS, Dataset, ImageSet
 from .errors import DatasetError
 from .fetch import cache_folder
@@ -34,6 +36,7 @@ ENDINGS = (".jpg", ".jpeg", ".png")
 _ENDINGS = ", ".join(ENDINGS)
 _NAMED = 5  # files that a message names
 _VERSION = 2  # of what is kept; another one is made anew
+_DAY = 86_400  # seconds
 
 
 @dataclass(frozen=True)
@@ -64,7 +67,7 @@ class ImageFolder(Fitting):
         root = Path(folder)
         found = _Found.of(root)
         kept = self._kept(root, found)
-        if not (kept / "index.json").is_file():
+        if not _is_whole(kept):
             self._keep(root, found, kept)
         index = json.loads((kept / "index.json").read_text(encoding="utf-8"))
         self._complain(root, index["skipped"])
@@ -100,15 +103,19 @@ class ImageFolder(Fitting):
         """Decode everything into a folder beside `kept`, then put it there: whole or not at all."""
         try:
             kept.parent.mkdir(parents=True, exist_ok=True)
+            for left in kept.parent.glob(".making-*"):  # by a process that was killed
+                if time.time() - left.stat().st_mtime > _DAY:
+                    shutil.rmtree(left, ignore_errors=True)
             made = Path(tempfile.mkdtemp(dir=kept.parent, prefix=".making-"))
             try:
                 self._decode(root, found, made)
-                if kept.exists() and not (kept / "index.json").is_file():
+                if kept.exists() and not _is_whole(kept):
                     shutil.rmtree(kept, ignore_errors=True)  # half removed, as a newer one was made
                 try:
                     os.replace(made, kept)
+                    sync_folder(kept.parent)
                 except OSError:
-                    if not (kept / "index.json").is_file():  # else another process was faster
+                    if not _is_whole(kept):  # else another process was faster
                         raise
             finally:
                 shutil.rmtree(made, ignore_errors=True)
@@ -162,7 +169,12 @@ class ImageFolder(Fitting):
             "skipped": skipped,
             "few": few,
         }
-        (made / "index.json").write_text(json.dumps(index), encoding="utf-8")
+        write_text(made / "index.json", json.dumps(index))
+
+
+def _is_whole(kept: Path) -> bool:
+    """Whether a folder holds all that is kept of one of pictures."""
+    return all((kept / name).is_file() for name in ("index.json", "images.npy"))
 
 
 def _room_for(file: Path, shape: tuple[int, ...]) -> np.memmap:

@@ -112,7 +112,7 @@ def _matrix(source: _Source, order: str, most: int) -> tuple[str, np.ndarray] | 
     if not shape or min(shape) < 0 or count * width > most:
         raise ValueError(f"{name[:40]!r} has sides {shape[:8]}, for more than {most:,} bytes")
     kind, content = _element(source, order, count * width)
-    stored = np.dtype(_NUMBERS[kind]).newbyteorder(order) if kind in _NUMBERS else None
+    stored = np.dtype(f"{order}{_NUMBERS[kind]}") if kind in _NUMBERS else None
     if stored is None or len(content) != count * stored.itemsize:
         raise ValueError(f"{name[:40]!r} has {len(content)} bytes where {shape} are announced")
     numbers = np.frombuffer(content, stored).reshape(shape, order="F")

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from saccade.agents.errors import UserError
-from saccade.agents.runs import RunFolder, write_atomic
+from saccade.agents.runs import RunFolder
+from saccade.envs.files import write_text
 
 
 def test_a_folder_is_never_used_twice(tmp_path, monkeypatch):
@@ -52,7 +53,7 @@ def test_a_failed_write_leaves_the_old_file(tmp_path):
         run.update_metrics({"a": object()})
     assert run.metrics() == {"a": 1}
     with pytest.raises(UnicodeEncodeError):
-        write_atomic(run.path / "metrics.json", "\ud800")
+        write_text(run.path / "metrics.json", "\ud800")
     assert json.loads((run.path / "metrics.json").read_text()) == {"a": 1}
     assert not list(run.path.glob(".*"))
 

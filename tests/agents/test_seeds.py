@@ -74,7 +74,8 @@ def test_a_seed_that_fails_is_told_with_its_message(command):
 
 
 @pytest.mark.skipif(os.name != "posix", reason="sends a signal")
-def test_ctrl_c_reaches_each_seed_once_and_each_saves(command, tmp_path):
+@pytest.mark.parametrize(("number", "code"), [("SIGINT", 130), ("SIGTERM", 143)])
+def test_a_signal_reaches_each_seed_once_and_each_saves(command, tmp_path, number, code):
     options = ["--seeds", "3", "--jobs", "2", "--train.total_timesteps", "10_000_000"]
     started = subprocess.Popen(
         [*command, *options],
@@ -91,10 +92,10 @@ def test_ctrl_c_reaches_each_seed_once_and_each_saves(command, tmp_path):
             if " steps " in line:
                 waiting.discard(line.split(" |")[0])
             if not waiting:
-                started.send_signal(signal.SIGINT)
+                started.send_signal(getattr(signal, number))
                 break
         rest = started.stderr.read()
-    assert started.returncode == 130, rest
+    assert started.returncode == code, rest
     folders = sorted((tmp_path / "runs").iterdir())
     assert len(folders) == 2 and "Not begun: seeds 7" in rest
     for seed, folder in zip((5, 6), folders, strict=True):

@@ -174,3 +174,17 @@ def test_train_evaluates_where_asked(flags, tmp_path, capsys):
     assert (folder / "evaluation-test.md").read_text() in capsys.readouterr().out
     learned = json.loads((folder / "metrics.json").read_text())["evaluations"]["test"]["rows"][0]
     assert np.isfinite(learned["error"]).all()
+
+
+def test_a_run_resumed_within_a_second_has_its_curves_in_order(tmp_path, monkeypatch):
+    """Event files are read in the order of their names: seconds first, then processes."""
+    from saccade.agents.curves import Curves, read_scalars
+
+    for process, step in ((9, 0), (8, 10), (7, 20)):
+        monkeypatch.setattr("os.getpid", lambda process=process: process)
+        part = Curves(tmp_path, resumed_at=step)
+        for later in (5, 10, 15):
+            part.scalars({"a": float(process)}, step + later)
+        part.close()
+    points = read_scalars(tmp_path, ["a"])["a"]
+    assert points.tolist() == [[5, 9], [10, 9], [15, 8], [20, 8], [25, 7], [30, 7], [35, 7]]

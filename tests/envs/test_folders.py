@@ -8,6 +8,7 @@ import os
 import struct
 import subprocess
 import sys
+import time
 import warnings
 import zlib
 
@@ -411,3 +412,14 @@ def test_an_environment_reads_it_by_keyword(photos):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         gym.make("saccade/ClutteredDigits-v0", source=str(photos), image_size=[24, 28])
+
+
+def test_what_a_killed_process_left_half_made_goes_after_a_day(photos, kept):
+    place = kept / "folders"
+    for name, age in ((".making-old", 100_000), (".making-now", 0)):
+        (place / name).mkdir(parents=True)
+        (place / name / "all.npy").touch()
+        then = time.time() - age
+        os.utime(place / name, (then, then))
+    load_dataset(str(photos))
+    assert [path.name for path in place.glob(".making-*")] == [".making-now"]
