@@ -2,6 +2,7 @@
 #
 #   make demo    train and test the Recurrent Attention Model on translated digits
 #   make test    the tests            (PYTEST_ARGS='-m slow' for the slow ones, '-m ""' for all)
+#   make fuzz    hostile input for every reader, a minute each (SECONDS=3600: an hour each)
 #   make lint    style and types
 #   make docs    the pages that come from the code
 #   make clean   remove what these made, runs excepted
@@ -13,12 +14,14 @@ PYTHON ?= python3
 VENV ?= .venv
 EXTRAS ?= dev
 PYTEST_ARGS ?=
+SECONDS ?= 60
+TARGET ?=
 
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint docs clean
+.PHONY: help demo test fuzz lint docs clean
 
 help:
 	@sed -n '/^#/!q; s/^# \{0,1\}//p' Makefile
@@ -28,6 +31,10 @@ demo: $(VENV)/.installed
 
 test: $(VENV)/.installed-$(EXTRAS)
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+# TARGET=idx takes one reader; tests/fuzz/run.py says what becomes of what is found.
+fuzz: $(VENV)/.installed-dev,fuzz
+	$(BIN)/python tests/fuzz/run.py $(TARGET) --seconds $(SECONDS)
 
 # mypy goes by folder names: the link gives the checkout its import name, whatever it is called.
 lint: $(VENV)/.installed-$(EXTRAS)
@@ -58,4 +65,8 @@ $(VENV)/.installed: $(VENV)/.created pyproject.toml constraints.txt
 $(VENV)/.installed-$(EXTRAS): $(VENV)/.created pyproject.toml constraints.txt
 	@echo "Installing into $(VENV): PyTorch is large, the first time takes minutes."
 	$(INSTALL) --editable '.[$(EXTRAS)]'
+	@touch $@ $(VENV)/.installed
+
+$(VENV)/.installed-dev,fuzz: $(VENV)/.created pyproject.toml constraints.txt
+	$(INSTALL) --editable '.[dev,fuzz]'
 	@touch $@ $(VENV)/.installed

@@ -29,7 +29,7 @@ from ..ram.callbacks import Callback, Callbacks, Metrics
 from ..ram.checkpoint import CheckpointError
 from .between import BetweenUpdates, Measured
 from .interface import Interface
-from .limits import check_options
+from .limits import check_options, check_room
 from .rollout import rollout
 from .sb3 import GlimpseExtractor, NativeVecEnv
 
@@ -175,6 +175,13 @@ class Baseline:
             options["learning_rate"] = lambda remaining: peak * max(remaining, 0.0)
         if self.env is None:
             options.update(self.unasked)
+        signature = inspect.signature(algorithm.__init__).parameters
+        kept = {
+            name: signature[name].default
+            for name in ("n_steps", "buffer_size")
+            if name in signature
+        }
+        check_room({**options, "num_envs": lanes}, kept, self._spaces()[0])
         model = algorithm(
             self.policy,
             self.env,
@@ -374,10 +381,8 @@ class Baseline:
             for name, value in content["variables"].items():
                 getattr(learner.model, name).data.copy_(value)
             learner._take(content["beside"])
-        except CheckpointError:
-            raise
-        except (TypeError, ValueError, KeyError, AttributeError, RuntimeError) as error:
-            raise CheckpointError(f"{path}: does not fit ({str(error).splitlines()[0]})") from error
+        except Exception as error:
+            raise checkpoint.unfit(path, error) from error
         learner.num_timesteps = learner.model.num_timesteps = content["num_timesteps"]
         learner.total_timesteps = content["total_timesteps"]
         learner._walk = content["walk"]

@@ -298,7 +298,7 @@ def _seed(
             priors=priors,
             cpu_seconds=float(metrics.get("time", {}).get("cpu_seconds", math.nan)),
         )
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise UserError(
             f"{file}: evaluations.{split} is damaged ({type(error).__name__}: {error}): remove it"
             " there and it is made anew"

@@ -15,6 +15,7 @@ signatures.
 from __future__ import annotations
 
 import dataclasses
+import math
 import os
 import re
 from collections.abc import Mapping
@@ -25,6 +26,7 @@ from typing import Any, Literal
 import gymnasium
 import yaml
 
+from ..envs.checks import shown
 from ..envs.registration import keywords
 from ..envs.sensors import SENSORS
 from .errors import UserError, did_you_mean
@@ -180,7 +182,7 @@ def resolve(
     for part in _PARTS:
         value = document.get(part)
         if value is not None and not isinstance(value, Mapping):
-            check.fail(part, f"'{part}' must hold keys and values, got {value!r}")
+            check.fail(part, f"'{part}' must hold keys and values, got {shown(value)}")
         parts[part] = dict(value or {})
 
     env_id = check.choice("env", parts["env"], "id", env_ids())
@@ -204,8 +206,8 @@ def resolve(
     scalars = {key: document[key] for key in _SCALARS if key in document}
     fields = {"name": Parameter(str, "run"), "seed": Parameter(int, 0)}
     scalars = check.part("", scalars, fields | {"device": Parameter(str, "cpu")})
-    if scalars["seed"] < 0:
-        check.fail("seed", "'seed' must be at least 0")
+    if not 0 <= scalars["seed"] < 1 << 63:
+        check.fail("seed", "'seed' must be at least 0 and below 2**63")
     try:
         return Config(
             EnvConfig(env_id, env_keywords, gaze_name),
@@ -243,8 +245,22 @@ def env_parameters(env_id: str, sensor: str = "retina") -> dict[str, Parameter]:
     return settable(keywords(env_id, sensor), _ENV_OWN)
 
 
+_MOST_VALUES = 10_000
+
+
 class _Loader(yaml.SafeLoader):
-    """YAML 1.1 as PyYAML reads it, but 1e-3 is a number and a key may stand only once."""
+    """YAML 1.1 as PyYAML reads it, but 1e-3 is a number and a key may stand only once.
+
+    Aliases may not unfold a short file into values without end.
+    """
+
+    def get_single_node(self) -> yaml.Node | None:
+        node = super().get_single_node()
+        if node is not None and _unfolded(node, {}) > _MOST_VALUES:
+            raise yaml.constructor.ConstructorError(
+                None, None, f"its aliases unfold to more than {_MOST_VALUES:,} values"
+            )
+        return node
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen = set()
@@ -263,6 +279,19 @@ _Loader.add_implicit_resolver(
     re.compile(r"^[-+]?(\d[\d_]*\.?[\d_]*|\.\d[\d_]*)[eE][-+]?\d+$"),
     list("-+0123456789."),
 )
+
+
+def _unfolded(node: yaml.Node, known: dict[int, float]) -> float:
+    """How many values a node stands for, each alias counted anew; one within itself: no end."""
+    if id(node) not in known:
+        known[id(node)] = math.inf
+        inner: list[yaml.Node] = []
+        if isinstance(node, yaml.SequenceNode):
+            inner = node.value
+        elif isinstance(node, yaml.MappingNode):
+            inner = [part for pair in node.value for part in pair]
+        known[id(node)] = 1 + sum(_unfolded(part, known) for part in inner)
+    return known[id(node)]
 
 
 def read_yaml(text: str, source: str) -> Any:

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
+from gymnasium import spaces
+
+from ..envs.checks import fits, shown
 from .errors import did_you_mean
 
 _COUNTS = (
@@ -17,6 +21,8 @@ _SHARES = (
     *("gamma", "gae_lambda", "tau"),
     *("exploration_fraction", "exploration_initial_eps", "exploration_final_eps"),
 )
+_WIDEST = 16_384  # values of a layer
+_MOST_WEIGHTS = 1 << 28  # between layers
 _FROM_ZERO = ("learning_starts", "learning_rate", "clip_range", "max_grad_norm", "target_kl")
 _BOUNDS: dict[str, tuple[float, float]] = {
     **dict.fromkeys(_COUNTS, (1, math.inf)),
@@ -82,6 +88,31 @@ def _check_sizes(name: str, sizes: Any) -> None:
         isinstance(size, int) and not isinstance(size, bool) and size >= 1 for size in sizes
     )
     if not fine:
-        shown = sizes[0] if "extractor" in name else sizes
+        given = sizes[0] if "extractor" in name else sizes
         kind = "a whole number" if "extractor" in name else "a list of whole numbers"
-        raise ValueError(f"policy_kwargs.{name}={shown!r}: takes {kind} above 0")
+        raise ValueError(f"policy_kwargs.{name}={shown(given)}: takes {kind} above 0")
+    if max(sizes, default=0) > _WIDEST or sum(a * b for a, b in pairwise(sizes)) > _MOST_WEIGHTS:
+        raise ValueError(
+            f"policy_kwargs.{name}={shown(sizes)}: takes layers of at most {_WIDEST:,}, of "
+            f"{_MOST_WEIGHTS:,} weights together"
+        )
+
+
+def check_room(
+    options: Mapping[str, Any], defaults: Mapping[str, Any], space: spaces.Space
+) -> None:
+    """ValueError, in one line, where the observations that are kept would not fit into memory.
+
+    `options` and the algorithm's `defaults` say how many; with `num_envs` lanes of `space`.
+    """
+    asked = {**defaults, **options}
+    parts = space.spaces.values() if isinstance(space, spaces.Dict) else [space]
+    each = 4 * sum(math.prod(part.shape or ()) for part in parts)
+    if asked.get("buffer_size"):
+        what, size = f"buffer_size={asked['buffer_size']}", 2 * asked["buffer_size"] * each
+    elif asked.get("n_steps"):
+        lanes = asked["num_envs"]
+        what, size = f"n_steps={asked['n_steps']} of {lanes} lanes", asked["n_steps"] * lanes * each
+    else:
+        return
+    fits(what, size, "take fewer")

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ..ram.networks import RAMNetwork, State
+from ..ram.sizes import built
 from ..ram.task import Task
 from .baselines import SAC, Baseline
 from .interface import Interface
@@ -198,7 +199,7 @@ class Location(Baseline):
         self._task = Task(shape, answers, "box", interface.score_scale)
         with torch.random.fork_rng(devices=()):
             torch.manual_seed(seed)
-            self.sight = Sight(int(np.prod(shape)), answers, **sizes)
+            self.sight = built(lambda: Sight(int(np.prod(shape)), answers, **sizes))
         self._optimizer = torch.optim.AdamW(
             self.sight.parameters(), answer_learning_rate, weight_decay=0.0
         )

@@ -128,7 +128,7 @@ class RunFolder:
             found = json.loads(file.read_text(encoding="utf-8"))
         except FileNotFoundError:
             return {}
-        except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        except (ValueError, RecursionError, OSError) as error:  # brackets, or digits, without end
             raise UserError(f"{file}: not readable as JSON ({error})") from None
         if not isinstance(found, dict):
             raise UserError(f"{file}: should hold one JSON object")

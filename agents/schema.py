@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from jsonargparse import ArgumentError, ArgumentParser
 
+from ..envs.checks import shown
 from .errors import UserError, did_you_mean
 
 
@@ -92,7 +93,7 @@ class Checker:
             self.fail(full, f"'{full}' is missing (known: {', '.join(names)})")
         value = values.pop(key)
         if value not in names:
-            self.fail(full, f"'{full}': unknown {value!r}{did_you_mean(str(value), names)}")
+            self.fail(full, f"'{full}': unknown {shown(value)}{did_you_mean(str(value), names)}")
         return str(value)
 
     def part(
@@ -126,7 +127,7 @@ class Checker:
             if isinstance(value, str):
                 choices = [name for name in _choices(kind) if isinstance(name, str)]
                 hint = did_you_mean(value, choices) if choices else ""
-            self.fail(full, f"'{full}' must be {describe(kind)}, got {value!r}{hint}")
+            self.fail(full, f"'{full}' must be {describe(kind)}, got {shown(value)}{hint}")
 
 
 def _choices(kind: Any) -> list[Any]:

@@ -389,8 +389,10 @@ def _read_box(
     batch = as_array(values, name)
     if batch.dtype.kind not in "fiub":
         raise ActionError(f"{name} of type {batch.dtype}: not an array of numbers")
-    batch = batch.astype(np.float32, copy=False)
     _check_shape(batch, shape, name)
+    if batch.dtype != np.float32:
+        with np.errstate(over="ignore"):  # infinity is refused below
+            batch = batch.astype(np.float32)
     # NaN fails the comparison too.
     right = np.abs(batch) <= _BOUND
     if np.count_nonzero(right) < batch.size:

@@ -19,16 +19,16 @@ from numpy.typing import NDArray
 from .actions import ACTIONS
 from .arrays import as_planes, find_device, on_host, uploader
 from .asking import Asking
-from .checks import at_least, choose, flag, pair
+from .checks import at_least, choose, fits, flag, pair
 from .datasets import Source, folder_options, load_dataset
 from .draws import uniform
 from .eye import Eye, Memory, Moves
 from .fit import check_fit, checked_scores
-from .layout import final_infos, observation_space, with_masks
+from .layout import final_infos, lane_bytes, observation_space, with_masks
 from .options import check_seed, read_options
 from .parts import build, check_options, kind_of
 from .scenes import SCENES, Scene
-from .sensors import SENSORS, Sensor
+from .sensors import MOST_SIZE, SENSORS, Sensor
 from .stage import Stage
 from .tasks import TASKS, Task, Turn
 from .viewer import Viewer
@@ -38,6 +38,8 @@ Answerer = Callable[[dict[str, NDArray], NDArray[np.bool_]], NDArray[np.floating
 
 _REVEALS = ("image", "box", "context")
 RENDER_MODES = ("human", "rgb_array")
+_MOST_GLIMPSES = 1_000_000
+_MOST_CELLS = 1000  # along a side of the grid
 _FIRST_FIXATION = 3  # the stream of draws that places glimpse 1
 
 
@@ -134,7 +136,7 @@ class GlimpseVectorEnv(VectorEnv):
         self.metadata = {**self.metadata, "autoreset_mode": self.autoreset_mode}
         self.render_mode = choose("render_mode", render_mode, (None, *RENDER_MODES))
         self.split = choose("split", split, SPLITS)
-        self.glimpses = at_least("glimpses", glimpses, 1)
+        self.glimpses = at_least("glimpses", glimpses, 1, _MOST_GLIMPSES)
         self.min_glimpses = at_least("min_glimpses", min_glimpses, 1, self.glimpses)
         self.paths = at_least("paths", paths, 1)
         self.placements = at_least("placements", placements, 1)
@@ -160,8 +162,15 @@ class GlimpseVectorEnv(VectorEnv):
         # that is handed in brings its own.
         own = {"size": size, "scales": scales} if isinstance(sensor, str) else {}
         self.sensor = build(sensor, kinds[2], options | own)
-        self.context_size = at_least("context_size", context_size, 1)
+        self.context_size = at_least("context_size", context_size, 1, MOST_SIZE)
         context = self.context_size if "context" in self.reveal else None
+        room = n * lane_bytes(self.sensor, self.image_shape, self.reveal, memory, context)
+        height, width = self.image_shape[:2]
+        fits(
+            f"num_envs={n} lanes of {height}x{width} pixels",
+            room,
+            "take fewer lanes, a smaller canvas, or a sensor of fewer values",
+        )
         self.device = find_device(device)
         eye = (self.sensor, n, self.image_shape, moves, reach, memory, context)
         self._eye = Eye(*eye, self.device)
@@ -170,12 +179,14 @@ class GlimpseVectorEnv(VectorEnv):
 
         # What is asked, and how it is answered.
         self.action_mode = choose("action", action, ACTIONS)
-        self.grid = pair("grid", grid, "(rows, columns)", 1)
+        self.grid = pair("grid", grid, "(rows, columns)", 1, _MOST_CELLS)
         self.task = build(task, kinds[1], options)
         self.answers = self.task.answers(self.num_classes)
         self.stop = flag("stop", stop)
         self._action = ACTIONS[action](self.answers, self.grid, self.stop, self.task.measures)
         self._memory = self.task.memory(n)
+        if answerer is not None and not callable(answerer):
+            raise ValueError(f"answerer of type {type(answerer).__name__}: a function is needed")
         self._answerer = answerer
         check_fit(self, self._shown, callable(answerer), stop)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Container, Mapping
 from typing import Any
 
@@ -36,6 +37,28 @@ def observation_space(
     if "box" in reveal:
         parts["box"] = spaces.Box(0, max(height, width), (4,), np.float32)
     return spaces.Dict(parts)
+
+
+def lane_bytes(
+    sensor: Sensor,
+    image_shape: tuple[int, int, int],
+    reveal: Container[str],
+    memory: str | None = None,
+    context_size: int | None = None,
+) -> int:
+    """About how much memory such a lane takes: its frame, with the sensor's margin, and what it
+    observes, with the bounds of both spaces."""
+    height, width, channels = image_shape
+    values = math.prod(sensor.shape(channels))
+    if memory is not None:
+        values += 2 * (channels + 1) * height * width
+    if context_size is not None:
+        values += channels * context_size**2
+    if "image" in reveal:
+        values += channels * height * width
+    margin = max(int(outline.side) for outline in sensor.outlines) // 2
+    padded = channels * (height + margin) * (width + margin)
+    return 12 * values + channels * height * width + padded
 
 
 def final_infos(

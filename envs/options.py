@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .checks import choose, flag
+from .checks import choose, flag, shown
 
 _NAMES = ("index", "fixation", "restart", "reset_mask")
 
@@ -58,7 +58,7 @@ def check_seed(seed: Any) -> int:
     if whole and 0 <= seed < 1 << 64:
         return int(seed)
     raise ValueError(
-        f"seed={seed!r}: give one whole number from 0 up to 2**64 - 1; each lane draws from "
+        f"seed={shown(seed)}: give one whole number from 0 up to 2**64 - 1; each lane draws from "
         "(seed, lane)"
     )
 
@@ -69,8 +69,8 @@ def _lanes(mask: Any, num_envs: int) -> NDArray[np.int64]:
     mask = np.asarray(mask)
     if mask.dtype != np.bool_ or mask.shape != (num_envs,) or not mask.any():
         raise ValueError(
-            f"option reset_mask={mask!r}: give a bool array of shape ({num_envs},) with at least "
-            "one True"
+            f"option reset_mask={shown(mask)}: give a bool array of shape ({num_envs},) with at "
+            "least one True"
         )
     return mask.nonzero()[0]
 
@@ -82,10 +82,12 @@ def _index(
         return None
     asked = _as_array("index", index)
     if asked.dtype.kind not in "iu" or asked.shape not in ((), (num_envs,)):
-        raise ValueError(f"option index={index!r}: give a whole number, or one a lane")
+        raise ValueError(f"option index={shown(index)}: give a whole number, or one a lane")
     chosen = np.broadcast_to(asked, (num_envs,))[lanes].astype(np.int64)
     if (chosen < 0).any() or (chosen >= length).any():
-        raise ValueError(f"option index={index!r}: the split has {length} places, counted from 0")
+        raise ValueError(
+            f"option index={shown(index)}: the split has {length} places, counted from 0"
+        )
     return chosen
 
 
@@ -99,7 +101,7 @@ def _fixation(fixation: Any, lanes: NDArray[np.int64], num_envs: int) -> NDArray
         or not np.abs(asked).max() <= 1
     ):
         raise ValueError(
-            f"option fixation={fixation!r}: give (x, y), or one a lane, within [-1, 1]"
+            f"option fixation={shown(fixation)}: give (x, y), or one a lane, within [-1, 1]"
         )
     asked = asked.astype(np.float32)
     return asked if asked.ndim == 1 else asked[lanes]
@@ -109,4 +111,4 @@ def _as_array(name: str, value: Any) -> NDArray:
     try:
         return np.asarray(value)
     except (TypeError, ValueError) as error:
-        raise ValueError(f"option {name}={value!r}: not an array of numbers") from error
+        raise ValueError(f"option {name}={shown(value)}: not an array of numbers") from error

@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import os
 import pickle
+import pickletools
+import re
 import zipfile
 from collections.abc import Mapping, Set
 from pathlib import Path
@@ -34,6 +36,7 @@ def read(path: str | os.PathLike[str], kind: str, version: int, keys: Set[str]) 
     Raises CheckpointError where the file is missing, damaged or something else.
     """
     try:
+        _check_archive(Path(path))
         content = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
         raise CheckpointError(f"{path}: there is no such checkpoint") from error
@@ -41,7 +44,7 @@ def read(path: str | os.PathLike[str], kind: str, version: int, keys: Set[str]) 
         raise CheckpointError(f"{path}: cannot be read ({error.strerror or error})") from error
     except pickle.UnpicklingError as error:
         raise CheckpointError(f"{path}: not a checkpoint of plain values and tensors") from error
-    except (RuntimeError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
+    except Exception as error:  # of a damaged file, whatever its parts meet first
         raise CheckpointError(f"{path}: damaged, or not a checkpoint at all") from error
     found = content.get("kind") if isinstance(content, dict) else None
     if found != kind:
@@ -54,6 +57,35 @@ def read(path: str | os.PathLike[str], kind: str, version: int, keys: Set[str]) 
     if missing := keys - content.keys():
         raise CheckpointError(f"{path}: lacks {', '.join(sorted(missing))}")
     return content
+
+
+_NAMES = re.compile(
+    r"collections OrderedDict|torch Size|torch._utils _rebuild_tensor_v[23]"
+    r"|torch \w+Storage|torch.storage UntypedStorage|torch uint\d+"
+)
+"""What a checkpoint's pickle may name; PyTorch allows more, which make room for as much as a few
+bytes claim."""
+
+
+def _check_archive(path: Path) -> None:
+    """ValueError or UnpicklingError where a file could take more memory than its own size."""
+    with zipfile.ZipFile(path) as archive:
+        members = archive.infolist()
+        packed = any(member.compress_type != zipfile.ZIP_STORED for member in members)
+        if packed or sum(member.file_size for member in members) > path.stat().st_size:
+            raise ValueError("packed, where PyTorch stores")
+        (plan,) = (member for member in members if member.filename.endswith("/data.pkl"))
+        for operation, named, _ in pickletools.genops(archive.read(plan)):
+            if operation.name == "GLOBAL" and not _NAMES.fullmatch(str(named)):
+                raise pickle.UnpicklingError(f"names {named}")
+
+
+def unfit(path: str | os.PathLike[str], error: Exception) -> CheckpointError:
+    """What to raise where the content of a checkpoint cannot be taken up, because of `error`."""
+    if isinstance(error, CheckpointError):
+        return error
+    reason = str(error).strip().splitlines() or [type(error).__name__]
+    return CheckpointError(f"{path}: does not fit ({reason[0][:200]})")
 
 
 def to_plain(value: Any) -> Any:

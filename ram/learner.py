@@ -17,7 +17,7 @@ from gymnasium.vector import VectorEnv
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from . import checkpoint
+from . import checkpoint, sizes
 from .callbacks import Metrics
 from .checkpoint import CheckpointError
 from .descent import make_optimizer
@@ -143,7 +143,7 @@ class RAM(GradientLearner):
         self._predict_generator = torch.Generator().manual_seed(h["seed"])
         with torch.random.fork_rng(devices=()):  # the global generator is the user's
             torch.manual_seed(h["seed"])
-            self.network = self._build().to(self.device)
+            self.network = sizes.built(self._build).to(self.device)
         self.optimizer = make_optimizer(
             h["optimizer"],
             self.network.parameters(),
@@ -425,13 +425,14 @@ class RAM(GradientLearner):
         """
         content = checkpoint.from_plain(checkpoint.read(path, cls.kind, _VERSION, _KEYS))
         try:
-            learner = cls(Task(**content["task"]), device=device, **content["hyperparameters"])
+            with sizes.expecting(content["network"]):
+                learner = cls(Task(**content["task"]), device=device, **content["hyperparameters"])
             learner.take_up(content)
             learner._generator.set_state(content["generator"])
             if "predict_generator" in content:  # which earlier versions did not keep
                 learner._predict_generator.set_state(content["predict_generator"])
-        except (TypeError, ValueError, KeyError, AttributeError, RuntimeError) as error:
-            raise CheckpointError(f"{path}: does not fit ({str(error).splitlines()[0]})") from error
+        except Exception as error:
+            raise checkpoint.unfit(path, error) from error
         if env is not None:
             trained = learner.task
             learner._enter(env)

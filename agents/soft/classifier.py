@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from ...ram import checkpoint
+from ...ram import checkpoint, sizes
 from ...ram.callbacks import Metrics
 from ...ram.checkpoint import CheckpointError
 from ...ram.descent import make_optimizer
@@ -114,8 +114,8 @@ class Classifier(GradientLearner):
         self._augment = Augmentation(shift, rotate, zoom, elastic)
         with torch.random.fork_rng(devices=()):  # the global generator is the user's
             torch.manual_seed(seed)
-            self.network = self.architecture(
-                self.sight.image_shape, self.sight.classes, **options
+            self.network = sizes.built(
+                lambda: self.architecture(self.sight.image_shape, self.sight.classes, **options)
             ).to(self.device)
             self._random = torch.get_rng_state()  # dropout and augmentation draw from here
         for weights in self.network.parameters():
@@ -258,11 +258,14 @@ class Classifier(GradientLearner):
                 f"{path}: holds a {content['architecture']}, not a {cls.architecture.__name__}"
             )
         try:
-            learner = cls(Sight(**content["sight"]), device=device, **content["hyperparameters"])
+            with sizes.expecting(content["network"]):
+                learner = cls(
+                    Sight(**content["sight"]), device=device, **content["hyperparameters"]
+                )
             learner.take_up(content)
             learner._random = content["random"]
-        except (TypeError, ValueError, KeyError, AttributeError, RuntimeError) as error:
-            raise CheckpointError(f"{path}: does not fit ({str(error).splitlines()[0]})") from error
+        except Exception as error:
+            raise checkpoint.unfit(path, error) from error
         if env is not None:
             there = Sight.of(env)
             if there != learner.sight:

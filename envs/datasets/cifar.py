@@ -6,9 +6,11 @@ folder, else downloaded into the latter. The last 5,000 of the training files ar
 
 from __future__ import annotations
 
+import gzip
 import tarfile
 import zlib
 from pathlib import Path
+from typing import IO, cast
 
 import numpy as np
 
@@ -75,18 +77,45 @@ def _unpacked(archive: Path) -> list[tuple[str, bytes]]:
     """The six members of the archive; nothing is written to the disk."""
     found: dict[str, bytes] = {}
     try:
-        with tarfile.open(archive, "r:gz") as tar:
+        with gzip.open(archive) as unpacked, _tar(unpacked) as tar:
             for member in tar:
                 name = Path(member.name).name
                 right = member.isfile() and member.size == _IMAGES * _RECORD
                 if name in FILES and right and (file := tar.extractfile(member)):
                     found[name] = file.read()
-    except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
+    except (tarfile.TarError, OSError, EOFError, ValueError, zlib.error) as error:
         raise DatasetError(f"{archive} is damaged ({error}): delete it, to have it anew") from None
     missing = [name for name in FILES if name not in found]
     if missing:
         raise DatasetError(f"{archive} lacks {', '.join(missing)}: delete it, to have it anew")
     return [(f"{archive}, {name}", found[name]) for name in FILES]
+
+
+def _tar(unpacked: gzip.GzipFile) -> tarfile.TarFile:
+    return tarfile.open(fileobj=cast(IO[bytes], _Bounded(unpacked, 7 * _IMAGES * _RECORD)))
+
+
+class _Bounded:
+    """A stream that ends with an error where more is asked for than the archive holds.
+
+    tarfile reads names and notes of a member at once, however long they claim to be.
+    """
+
+    def __init__(self, stream: gzip.GzipFile, most: int) -> None:
+        self.stream, self.most = stream, most
+        self.tell = stream.tell
+
+    def read(self, count: int) -> bytes:
+        self._check(self.tell() + count)
+        return self.stream.read(count)
+
+    def seek(self, place: int) -> int:
+        self._check(place)
+        return self.stream.seek(place)
+
+    def _check(self, place: int) -> None:
+        if place > self.most:
+            raise ValueError(f"it claims more than {self.most:,} bytes")
 
 
 def _read(content: bytes, where: str) -> tuple[np.ndarray, np.ndarray]:

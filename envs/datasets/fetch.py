@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import functools
 import os
+import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from ..files import replace_file
 from .errors import DatasetError
+
+PATIENCE = 20  # seconds for the first byte, for each further piece, and to gather speed
+SLOWEST = 1000  # bytes a second
+MOST_BYTES = 1 << 30  # of a file
 
 
 def data_folder(name: str) -> Path | None:
@@ -39,6 +45,8 @@ def download(
     for mirror in mirrors:
         try:
             return replace_file(folder / file, functools.partial(_fetch, f"{mirror}{file}", md5))
+        except _Given as error:
+            problems.append(f"{mirror}: {error}")
         except (OSError, ValueError) as error:  # requests' errors are OSErrors
             wrong = "wrong checksum" if "hash" in str(error) else type(error).__name__
             problems.append(f"{mirror}: {wrong}")
@@ -58,8 +66,45 @@ def _fetch(url: str, md5: str, target: Path) -> None:
         known_hash=f"md5:{md5}",
         fname=target.name,
         path=target.parent,
-        downloader=pooch.HTTPDownloader(progressbar=True, timeout=20),
+        downloader=_stream,
     )
+
+
+class _Given(Exception):
+    """A download that was given up."""
+
+
+def _stream(url: str, file: str, _: Any) -> None:
+    """Write what is behind an address to `file`, for pooch, which checks it and then moves it.
+
+    It is given up where nothing comes, where it trickles, and where it does not end.
+    """
+    import requests
+    import urllib3
+    from tqdm import tqdm
+
+    began, size = time.monotonic(), 0
+    plain = {"Accept-Encoding": "identity"}
+    with (
+        requests.get(url, stream=True, timeout=PATIENCE, headers=plain) as answer,
+        open(file, "rb+") as written,  # pooch has made it, empty
+        tqdm(unit="B", unit_scale=True, desc=url.rpartition("/")[2], disable=None) as bar,
+    ):
+        answer.raise_for_status()
+        bar.total = int(answer.headers.get("content-length", 0)) or None
+        try:
+            # As it comes: `iter_content` waits for a whole piece, however long it trickles.
+            while piece := answer.raw.read1(1 << 16):
+                size += len(piece)
+                if size > MOST_BYTES:
+                    raise _Given(f"more than {MOST_BYTES:,} bytes")
+                spent = time.monotonic() - began
+                if spent > PATIENCE and size < SLOWEST * spent:
+                    raise _Given(f"only {size:,} bytes in {spent:.0f} seconds")
+                written.write(piece)
+                bar.update(len(piece))
+        except urllib3.exceptions.HTTPError as error:
+            raise _Given(f"{type(error).__name__} after {size:,} bytes") from None
 
 
 def find_or_download(

@@ -20,11 +20,12 @@ from .base import DatasetError
 _UNSIGNED_BYTE = 0x08
 _GZIP = b"\x1f\x8b"
 _CHUNK = 1 << 20
+_MOST = 1 << 30  # values, where nobody knows how many there should be
 
 
-def read_images(path: str | os.PathLike[str]) -> np.ndarray:
+def read_images(path: str | os.PathLike[str], most: int = _MOST) -> np.ndarray:
     """Images uint8 (N, H, W) of an IDX file of three dimensions; DatasetError names the file."""
-    images = read_idx(path)
+    images = read_idx(path, most)
     if images.ndim != 3:
         kind = "labels" if images.ndim == 1 else f"{images.ndim} dimensions"
         raise DatasetError(
@@ -34,9 +35,9 @@ def read_images(path: str | os.PathLike[str]) -> np.ndarray:
     return images
 
 
-def read_labels(path: str | os.PathLike[str]) -> np.ndarray:
+def read_labels(path: str | os.PathLike[str], most: int = _MOST) -> np.ndarray:
     """Labels int64 (N,) of an IDX file of one dimension; DatasetError names the file."""
-    labels = read_idx(path)
+    labels = read_idx(path, most)
     if labels.ndim != 1:
         kind = "images" if labels.ndim == 3 else f"{labels.ndim} dimensions"
         raise DatasetError(
@@ -45,8 +46,10 @@ def read_labels(path: str | os.PathLike[str]) -> np.ndarray:
     return labels.astype(np.int64)
 
 
-def read_idx(path: str | os.PathLike[str]) -> np.ndarray:
+def read_idx(path: str | os.PathLike[str], most: int = _MOST) -> np.ndarray:
     """The uint8 array of an IDX file, of the shape that its header announces.
+
+    most: values that it may have; what announces more is refused before it is read.
 
     Gzip is told by the content: browsers unpack files and leave their name. Raises DatasetError
     for a file that is missing, truncated, too long, empty, damaged or no IDX file of bytes.
@@ -57,16 +60,16 @@ def read_idx(path: str | os.PathLike[str]) -> np.ndarray:
             packed = raw.read(2) == _GZIP
             raw.seek(0)
             if not packed:
-                return _parse(raw, path)
+                return _parse(raw, path, most)
             with gzip.GzipFile(fileobj=raw) as unpacked:
-                return _parse(unpacked, path)
+                return _parse(unpacked, path, most)
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise DatasetError(f"{path} is truncated or damaged (gzip: {error}): get it anew") from None
     except OSError as error:
         raise DatasetError(f"{path} cannot be read: {error.strerror or error}") from None
 
 
-def _parse(file: IO[bytes] | gzip.GzipFile, path: Path) -> np.ndarray:
+def _parse(file: IO[bytes] | gzip.GzipFile, path: Path, most: int) -> np.ndarray:
     magic = _read(file, 4)
     if len(magic) < 4 or magic[:2] != b"\0\0":
         raise DatasetError(
@@ -87,6 +90,8 @@ def _parse(file: IO[bytes] | gzip.GzipFile, path: Path) -> np.ndarray:
     expected = math.prod(shape)
     if expected == 0:
         raise DatasetError(f"{path} is empty: its header announces {shape}")
+    if expected > most:
+        raise DatasetError(f"{path} announces {shape}: {most:,} values are the most")
     values = _read(file, expected + 1)  # one more, to see that the file ends there
     if len(values) < expected:
         raise DatasetError(

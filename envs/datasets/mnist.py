@@ -144,7 +144,8 @@ def _read_pair(
     images_path: Path, labels_path: Path, label_counts: Sequence[int], name: str
 ) -> tuple[np.ndarray, np.ndarray]:
     """Images uint8 (N, 28, 28) and labels int64 (N,), checked against what was published."""
-    images, labels = read_images(images_path), read_labels(labels_path)
+    most = 2 * sum(label_counts)  # said below more precisely; far more than that is not even read
+    images, labels = read_images(images_path, most * 28 * 28), read_labels(labels_path, most)
     if len(images) != len(labels):
         raise DatasetError(
             f"{images_path} holds {len(images):,} images, but {labels_path} {len(labels):,} labels"

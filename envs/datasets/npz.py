@@ -13,6 +13,9 @@ from .base import Dataset
 from .errors import DatasetError
 from .parting import SPLIT_NAMES
 
+_BOMB = 100  # times its size: what unpacks to more than that, and is large, is refused
+_LARGE = 1 << 28  # bytes
+
 
 def load_npz(path: Path) -> Dataset:
     """The images of an archive that `numpy.savez` wrote.
@@ -51,6 +54,12 @@ def _read(path: Path) -> dict[str, np.ndarray]:
     try:
         with zipfile.ZipFile(path) as archive:
             found = {}
+            whole = sum(member.file_size for member in archive.infolist())
+            if whole > max(_LARGE, _BOMB * path.stat().st_size):
+                raise DatasetError(
+                    f"{path} unpacks to {whole:,} bytes, more than {_BOMB} times its size: if that "
+                    "is meant, write it with numpy.savez, unpacked"
+                )
             for member in archive.infolist():
                 if member.filename.endswith(".npy"):
                     with archive.open(member) as file:
@@ -60,8 +69,7 @@ def _read(path: Path) -> dict[str, np.ndarray]:
     except DatasetError:
         raise
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error, RuntimeError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise DatasetError(f"{path} cannot be read as .npz ({reason})") from None
+        raise DatasetError(f"{path} cannot be read as .npz ({_reason(error)})") from None
 
 
 def _array(file: IO[bytes], size: int, where: str) -> np.ndarray:
@@ -72,8 +80,8 @@ def _array(file: IO[bytes], size: int, where: str) -> np.ndarray:
             version, np.lib.format.read_array_header_2_0
         )
         shape, fortran, dtype = read(file)
-    except (ValueError, SyntaxError, TypeError, RecursionError) as error:
-        raise DatasetError(f"{where}: no NumPy array ({str(error).splitlines()[0]})") from None
+    except Exception as error:  # NumPy has Python's own parser read it, which raises many kinds
+        raise DatasetError(f"{where}: no NumPy array ({_reason(error)})") from None
     if dtype.hasobject:
         raise DatasetError(f"{where} holds Python objects, which could run code: give plain arrays")
     count = 1
@@ -87,3 +95,7 @@ def _array(file: IO[bytes], size: int, where: str) -> np.ndarray:
     if len(content) != count * dtype.itemsize:
         raise DatasetError(f"{where} is cut short")
     return np.frombuffer(content, dtype).reshape(shape, order="F" if fortran else "C")
+
+
+def _reason(error: Exception) -> str:
+    return str(error).splitlines()[0] if str(error) else type(error).__name__

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -45,7 +47,14 @@ class Fitting:
         return pair("image_size", both, "a side or (height, width)", 1)
 
     def __call__(self, picture: Image.Image, channels: int) -> np.ndarray:
-        """A picture as uint8 (H, W, channels), 1 for gray or 3; what is transparent is black."""
+        """A picture as uint8 (H, W, channels), 1 for gray or 3; what is transparent is black.
+
+        Raises one of UNREADABLE, in words, where it is damaged.
+        """
+        with _in_words():
+            return self._fitted(picture, channels)
+
+    def _fitted(self, picture: Image.Image, channels: int) -> np.ndarray:
         from PIL import Image, ImageOps
 
         height, width = self.sides
@@ -93,7 +102,7 @@ def open_picture(file: Any) -> Image.Image:
     from PIL import Image, UnidentifiedImageError
 
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), _in_words():
             warnings.simplefilter("ignore")  # what is large is measured below
             picture = Image.open(file, formats=("JPEG", "PNG"))
     except UnidentifiedImageError:
@@ -103,6 +112,19 @@ def open_picture(file: Any) -> Image.Image:
     if picture.width * picture.height > MOST_PIXELS:
         raise ValueError(f"{picture.width}x{picture.height}, more than {MOST_PIXELS:,} pixels")
     return picture
+
+
+@contextmanager
+def _in_words() -> Iterator[None]:
+    """Errors of Pillow's readers, which meet damage in many ways, as UNREADABLE has them."""
+    from PIL import Image
+
+    try:
+        yield
+    except (*UNREADABLE, Image.DecompressionBombError):
+        raise
+    except Exception as error:
+        raise ValueError(f"damaged ({type(error).__name__}: {error})") from None
 
 
 def _turn_upright(picture: Image.Image) -> None:

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from ..checks import pair
 
+MOST_PIECES = 10_000  # of clutter in a scene
+
 
 class SceneError(ValueError):
     """A scene that cannot be drawn: the message names the value and what would fit."""

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ..checks import at_least
 from ..draws import integers
-from .base import SceneError, add_patches, crop_patches
+from .base import MOST_PIECES, SceneError, add_patches, crop_patches
 from .translated import TranslatedScene
 
 _CLUTTER = 1
@@ -35,7 +35,7 @@ class ClutteredScene(TranslatedScene):
     piece_size: int = 8
 
     def __post_init__(self) -> None:
-        at_least("pieces", self.pieces, 0)
+        at_least("pieces", self.pieces, 0, MOST_PIECES)
         at_least("piece_size", self.piece_size, 1)
 
     def frame_shape(self, image_shape: tuple[int, int, int]) -> tuple[int, int, int]:

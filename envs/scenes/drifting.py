@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from ..checks import at_least, number
 from ..draws import integers, uniform
-from .base import MovingScene, SceneError, add_patches, blank, boxes_at, crop_patches
+from .base import MOST_PIECES, MovingScene, SceneError, add_patches, blank, boxes_at, crop_patches
 
 _CROP, _START, _SPEED = 0, 1, 2
+_MOST_SPEED = 1e6  # pixels a frame
 
 
 @dataclass(frozen=True)
@@ -43,10 +44,10 @@ class DriftingScene(MovingScene):
     frames: int = 1
 
     def __post_init__(self) -> None:
-        at_least("pieces", self.pieces, 0)
+        at_least("pieces", self.pieces, 0, MOST_PIECES)
         at_least("piece_size", self.piece_size, 1)
         at_least("frames", self.frames, 1)
-        number("speed", self.speed)
+        number("speed", self.speed, most=_MOST_SPEED)
 
     def frame_shape(self, image_shape: tuple[int, int, int]) -> tuple[int, int, int]:
         if self.piece_size > min(image_shape[:2]):

@@ -10,7 +10,7 @@ from .base import OUTSIDE, Layer, Outline, Prepared, Sensor, fixation_to_pixel, 
 from .bilinear import BilinearSensor
 from .fovea import FoveaSensor
 from .logpolar import LogPolarSensor
-from .retina import MAX_SCALES, GlimpseSensor
+from .retina import MAX_SCALES, MOST_SIZE, GlimpseSensor
 
 SENSORS: dict[str, type[Sensor]] = {
     "retina": GlimpseSensor,
@@ -21,6 +21,7 @@ SENSORS: dict[str, type[Sensor]] = {
 
 __all__ = [
     "MAX_SCALES",
+    "MOST_SIZE",
     "OUTSIDE",
     "SENSORS",
     "BilinearSensor",

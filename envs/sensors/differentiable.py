@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from ..checks import at_least
-from .retina import MAX_SCALES
+from .retina import MAX_SCALES, MOST_SIZE
 
 
 def retina(images: Tensor, fixations: Tensor, size: int, scales: int) -> Tensor:
@@ -46,7 +46,7 @@ class Retina:
     """
 
     def __init__(self, images: Tensor, size: int, scales: int) -> None:
-        self.size = at_least("size", size, 1)
+        self.size = at_least("size", size, 1, MOST_SIZE)
         self.scales = at_least("scales", scales, 1, MAX_SCALES)
         if images.ndim != 4 or not images.is_floating_point():
             raise ValueError(

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ..checks import at_least
 from ..context import Context
 from .base import Layer, Outline, Prepared, Sensor, as_bytes
-from .retina import GlimpseSensor
+from .retina import MOST_SIZE, GlimpseSensor
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class FoveaSensor(Sensor):
     size: int = 8
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "size", at_least("size", self.size, 1))
+        object.__setattr__(self, "size", at_least("size", self.size, 1, MOST_SIZE))
 
     def shape(self, channels: int) -> tuple[int, int, int]:
         """The shape of one glimpse, `(2 * channels, size, size)`."""

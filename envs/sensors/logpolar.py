@@ -16,6 +16,8 @@ from .retina import GlimpseSensor, PreparedImages
 
 _POINTS = 8  # points that a pixel is parted into, along a side
 _DRAWN = 4  # the same in pictures
+_MOST_WEDGES, _MOST_RADIUS = 4096, 256
+_MOST_SHARES = 1 << 27  # numbers of pixels in cells: 1 GiB
 _EXACT = 1 << 24  # whole numbers up to here are float32's own, whatever order they are added in
 _BLOCK = 1 << 20  # pixels that are averaged together: what they need stays in the cache
 
@@ -48,9 +50,15 @@ class LogPolarSensor(Sensor):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "rings", at_least("rings", self.rings, 2, OUTSIDE - 2))
-        object.__setattr__(self, "wedges", at_least("wedges", self.wedges, 1))
+        object.__setattr__(self, "wedges", at_least("wedges", self.wedges, 1, _MOST_WEDGES))
         object.__setattr__(self, "inner", number("inner", self.inner, above=0))
-        object.__setattr__(self, "radius", number("radius", self.radius, above=self.inner))
+        object.__setattr__(self, "radius", number("radius", self.radius, self.inner, _MOST_RADIUS))
+        side = 2 * _reach(self.radius) + 1
+        if self.rings * self.wedges * side**2 > _MOST_SHARES:
+            raise ValueError(
+                f"radius={self.radius:g}: {self.rings} rings of {self.wedges} wedges over so many "
+                "pixels are too many, take fewer or a smaller radius"
+            )
         if not _shares(self).any(axis=1).all():
             raise ValueError(
                 f"wedges={self.wedges}, rings={self.rings}: some cells are smaller than an eighth "

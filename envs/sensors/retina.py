@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from ..checks import at_least
 from .base import Layer, Outline, Prepared, Sensor, as_bytes, to_pixel, widened
 
+MOST_SIZE = 4096  # values along a side of a glimpse
 MAX_SCALES = 5  # the 16-pixel box sum of bytes is the largest that fits 16 bits
 _BLOCK = 1 << 18  # bytes of patches that are summed together: what they need stays in the cache
 # What turns a box sum of bytes into a mean in [0, 1], by scale.
@@ -37,7 +38,7 @@ class GlimpseSensor(Sensor):
     scales: int = 1
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "size", at_least("size", self.size, 1))
+        object.__setattr__(self, "size", at_least("size", self.size, 1, MOST_SIZE))
         object.__setattr__(self, "scales", at_least("scales", self.scales, 1))
         if self.scales > MAX_SCALES:
             raise ValueError(f"scales={self.scales}: the retina has 1 to {MAX_SCALES} scales")

@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from saccade.envs.datasets import DatasetError, load_dataset
+from saccade.envs.datasets import fetch as fetch_module
 from saccade.envs.datasets import mnist as mnist_module
 from saccade.envs.datasets.idx import read_idx, read_images, read_labels
 from saccade.envs.datasets.mnist import MNIST, find_files, load_idx_source, load_mnist
@@ -73,7 +74,7 @@ IMAGES, LABELS = idx_bytes(random_images(3)), idx_bytes([0, 1, 2])
         (gzip.compress(IMAGES)[:5], "truncated or damaged"),
         (b"\x1f\x8b" + b"junk" * 20, "truncated or damaged"),
         (b"\0\0\x08\3" + struct.pack(">3I", 0, 28, 28), "empty"),
-        (b"\0\0\x08\3" + struct.pack(">3I", *[2**32 - 1] * 3), "truncated"),
+        (b"\0\0\x08\3" + struct.pack(">3I", *[2**32 - 1] * 3), "values are the most"),
         (LABELS, "holds labels .* where images .* mislabelled"),
         (idx_bytes(np.zeros((2, 2))), "holds 2 dimensions"),
     ],
@@ -250,6 +251,59 @@ def test_a_download_with_the_wrong_checksum_is_not_kept(folders, mirror):
     with pytest.raises(DatasetError, match="damaged/: wrong checksum"):
         load_idx_source(source, validation=5)
     assert not list((folders[1] / "small").glob("*.gz"))
+
+
+class Hostile(http.server.BaseHTTPRequestHandler):
+    """A server that breaks off, stalls, trickles or does not end, by the path's first part."""
+
+    def log_message(self, *args):
+        pass
+
+    def do_GET(self):
+        how = self.path.split("/")[1]
+        self.send_response(200)
+        if how == "cut":
+            self.send_header("Content-Length", "1000")
+        self.end_headers()
+        self.wfile.write(b"begun")
+        while how != "cut" and not self.server.over.wait(0.01):
+            if how != "stall":
+                try:
+                    self.wfile.write(b"." if how == "trickle" else bytes(1 << 16))
+                except OSError:
+                    return
+
+
+@pytest.mark.parametrize(
+    ("how", "words"),
+    [
+        ("cut", "cut/: (.*after 5 bytes|wrong checksum)"),
+        ("stall", "stall/: ReadTimeoutError after 5 bytes"),
+        ("trickle", "trickle/: only .* bytes in"),
+        ("flood", "flood/: more than 300,000 bytes"),
+        ("nothing", "nothing/: ConnectionError"),
+    ],
+)
+def test_a_download_that_fails_leaves_nothing(folders, monkeypatch, how, words):
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    monkeypatch.setattr(fetch_module, "PATIENCE", 0.2)
+    monkeypatch.setattr(fetch_module, "MOST_BYTES", 300_000)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Hostile) as server:
+        server.over = threading.Event()
+        port = server.server_port
+        if how == "nothing":
+            server.socket.close()
+        else:
+            threading.Thread(target=server.serve_forever, daemon=True).start()
+        source, _, _ = small_source((f"http://127.0.0.1:{port}/{how}/",))
+        with pytest.raises(DatasetError, match=words) as error:
+            load_idx_source(source, validation=5)
+        one_line(error)
+        server.over.set()
+        if how != "nothing":
+            server.shutdown()
+    assert not list((folders[1] / "small").iterdir())
 
 
 @needs_mnist
