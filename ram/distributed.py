@@ -7,6 +7,7 @@ weights. For a process alone, every function here hands back what it is given.
 from __future__ import annotations
 
 import contextlib
+import importlib
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -75,6 +76,9 @@ def joined(device: str) -> Iterator[World]:
             raise ValueError(f"device 'cuda': {here} here, and more processes: one for each GPU")
         torch.cuda.set_device(local)  # which "cuda" now means
         backend = "cpu:gloo,cuda:nccl"
+    # Optimisers import this when first used. Imported within a group it holds the group to the very
+    # end, where gloo's threads abort the process now and then.
+    importlib.import_module("torch._dynamo")
     with _noticing():
         dist.init_process_group(backend, timeout=_PATIENCE)
     try:
