@@ -25,21 +25,22 @@ class SharedNorm(_BatchNorm):
         if not self.training:
             return super().forward(input)
         assert self.running_mean is not None and self.running_var is not None
-        axes = [axis for axis in range(input.dim()) if axis != 1]
-        shape = [-1 if axis == 1 else 1 for axis in range(input.dim())]
-        # Seen from the running mean, so that the difference of squares below loses little.
-        away = input.float() - self.running_mean.view(shape)
-        mean, square = _mean(torch.stack((away.mean(axes), away.square().mean(axes))))
-        variance = square - mean.square()
         with torch.no_grad():
-            count = away.numel() // len(mean) * distributed.world().size
+            # (C,) each; ten times as fast as `var_mean` where channels come last
+            mean, variance = torch.batch_norm_update_stats(input.float(), None, None, 0.0)
+            # Squares are seen from the running mean: so their difference loses little.
+            away = mean - self.running_mean
+            moments = torch.stack((away, variance + away.square()))
+            distributed.average([moments])
+            away, variance = moments[0], moments[1] - moments[0].square()
+            mean = self.running_mean + away
+            count = input.numel() // len(mean) * distributed.world().size
             share = self.momentum or 0.0
-            self.running_mean += share * mean
+            self.running_mean.lerp_(mean, share)
             self.running_var.lerp_(variance * count / (count - 1), share)
             if self.num_batches_tracked is not None:
                 self.num_batches_tracked += 1
-        scale = (variance + self.eps).rsqrt() * self.weight
-        return (away * scale.view(shape) + (self.bias - mean * scale).view(shape)).to(input.dtype)
+        return _Normalize.apply(input, self.weight, self.bias, mean, variance, self.eps)
 
 
 def share_norms(network: nn.Module) -> None:
@@ -54,20 +55,33 @@ def share_norms(network: nn.Module) -> None:
                 setattr(module, name, shared)
 
 
-class _Mean(torch.autograd.Function):
-    @staticmethod
-    def forward(context: Any, values: Tensor) -> Tensor:
-        found = values.clone()
-        distributed.average([found])
-        return found
+class _Normalize(torch.autograd.Function):
+    """Maps x to y = w (x - m) / s + b with all processes' mean m and deviation s, which x moves.
+
+    With g the gradient at y, z = (x - m) / s, and E the mean over all processes' batches, the
+    gradient at x is w / s (g - E[g] - z E[g z]).
+    """
 
     @staticmethod
-    def backward(context: Any, gradient: Tensor) -> Tensor:
-        found = gradient.clone()
-        distributed.average([found])
-        return found
+    def forward(
+        context: Any, x: Tensor, w: Tensor, b: Tensor, m: Tensor, v: Tensor, eps: float
+    ) -> Tensor:
+        context.save_for_backward(x, w, m, v)
+        context.eps = eps
+        return nn.functional.batch_norm(x, m, v, w, b, training=False, eps=eps)
 
-
-def _mean(values: Tensor) -> Tensor:
-    """The mean of all processes' values; gradients come back from all of them."""
-    return _Mean.apply(values)
+    @staticmethod
+    def backward(context: Any, g: Tensor) -> tuple[Tensor | None, ...]:
+        x, w, m, v = context.saved_tensors
+        # PyTorch's own backward where m and v are constants: w / s g, and sums of g z and of g.
+        at_x, at_w, at_b = torch.ops.aten.native_batch_norm_backward(
+            g, x, w, m, v, None, None, False, context.eps, [True, True, True]
+        )
+        means = torch.stack((at_w, at_b)) * (len(m) / x.numel())
+        distributed.average([means])
+        shape = [-1 if axis == 1 else 1 for axis in range(x.dim())]
+        s = (v + context.eps).sqrt()
+        slope = -(w / s) * means[0] / s
+        offset = -(w / s) * means[1] - slope * m
+        moved = torch.addcmul(offset.to(x).view(shape), x, slope.to(x).view(shape))
+        return at_x + moved, at_w, at_b, None, None, None

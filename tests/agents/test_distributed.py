@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -98,9 +99,17 @@ def test_a_process_that_dies_ends_the_run_and_it_goes_on_to_the_same_bytes(
     assert command in said
     assert not json.loads((cut / "metrics.json").read_text())["finished"]
 
+    alone = tmp_path / "alone"
+    shutil.copytree(cut, alone)
     code, _, said = together(*command.split()[3:])
     assert code == 0, said
     same_run(cut, whole[0])
+
+    assert main(["train", "--resume", str(alone)]) == 0  # as one process, to nearly the same
+    ends = [json.loads((run / "metrics.json").read_text()) for run in (alone, cut)]
+    assert ends[0]["timesteps"] == ends[1]["timesteps"]
+    loss, other = (end["metrics"]["train/loss"] for end in ends)
+    assert loss == pytest.approx(other, rel=1e-3)
 
 
 @pytest.mark.skipif(os.name != "posix", reason="sends a signal")
