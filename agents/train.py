@@ -105,7 +105,7 @@ def resume_command(run: RunFolder) -> str:
     if size == 1:
         return f"saccade train {words}"
     here = int(os.environ.get("LOCAL_WORLD_SIZE", size))
-    options = f"--nproc-per-node {here}" if here == size else "OPTIONS"
+    options = f"--standalone --nproc-per-node {here}" if here == size else "OPTIONS"
     return f"torchrun {options} -m saccade.agents.train {words}"
 
 

@@ -95,13 +95,13 @@ def test_a_process_that_dies_ends_the_run_and_it_goes_on_to_the_same_bytes(
     assert code != 0
     (cut,) = runs.iterdir()
     assert "another process of this training has ended" in said
-    command = f"torchrun --nproc-per-node 2 -m saccade.agents.train --resume {cut}"
+    command = f"torchrun --standalone --nproc-per-node 2 -m saccade.agents.train --resume {cut}"
     assert command in said
     assert not json.loads((cut / "metrics.json").read_text())["finished"]
 
     alone = tmp_path / "alone"
     shutil.copytree(cut, alone)
-    code, _, said = together(*command.split()[3:])
+    code, _, said = together(*command.split()[4:])
     assert code == 0, said
     same_run(cut, whole[0])
 
