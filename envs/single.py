@@ -121,6 +121,7 @@ class GlimpseEnv(gym.Env):
                     "or vector_kwargs for Gymnasium's own"
                 )
         self.core = GlimpseVectorEnv(1, **keywords, autoreset_mode=AutoresetMode.DISABLED)
+        self.metadata = {**self.metadata}  # to be changed without changing others'
         self.render_mode = self.core.render_mode
         self.observation_space = self.core.single_observation_space
         self.action_space = self.core.single_action_space

@@ -80,7 +80,14 @@ def deadly(network):
 distributed.mean_gradients = deadly
 sys.exit(main(sys.argv[2:]))
 """
-PLAIN = "import sys; from saccade.agents.cli import main; sys.exit(main(sys.argv[1:]))"
+# Whoever runs the tests under nohup ignores hang-ups, and would have their children do so too.
+PLAIN = """
+import signal, sys
+from saccade.agents.cli import main
+if hasattr(signal, "SIGHUP"):
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+sys.exit(main(sys.argv[1:]))
+"""
 
 
 def words(name: str, root: Path, **changes: Any) -> list[str]:

@@ -152,6 +152,9 @@ def test_metadata_belongs_to_the_instance():
     other = gym.make_vec("saccade/Digits-v0", num_envs=1).unwrapped
     assert one.metadata["autoreset_mode"] == one.autoreset_mode == AutoresetMode.SAME_STEP
     assert other.metadata["autoreset_mode"] == AutoresetMode.NEXT_STEP
+    single, another = (gym.make("saccade/Digits-v0").unwrapped for _ in range(2))
+    single.metadata["render_fps"] = 30
+    assert another.metadata["render_fps"] == 4
 
 
 @pytest.mark.parametrize("env_id", ids())

@@ -339,7 +339,6 @@ def test_a_window_opens_and_closes(monkeypatch):
     pytest.importorskip("pygame", reason="the extra `human` is not installed")
     monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
     env = gym.make(ID, render_mode="human")
-    env.metadata["render_fps"] = 1000
     env.reset(seed=0)
     env.step(env.action_space.sample())
     assert env.render() is None
