@@ -272,10 +272,14 @@ def _train(parsed: argparse.Namespace, overrides: dict[str, str]) -> int:
     elif parsed.config is None:
         raise UserError("train: give a config, or --resume RUN (see saccade train --help)")
     elif parsed.seeds:
+        if int(os.environ.get("WORLD_SIZE", 1)) > 1:
+            raise UserError("--seeds: starts its own processes; give it without torchrun")
         return _train_seeds(parsed, config.load(parsed.config, settings), overrides)
     else:
         finished = train(config.load(parsed.config, settings), runs=parsed.runs)
     run = finished.run
+    if not finished.first:
+        return 0 if finished.signal is None else 128 + finished.signal
     if finished.signal is not None:
         print(f"Stopped at {finished.timesteps:,} timesteps. Go on with:", file=sys.stderr)
         print(f"  {resume_command(run)}", file=sys.stderr)

@@ -15,6 +15,7 @@ import numpy as np
 from tqdm import tqdm
 
 from ..ram.callbacks import Callback, Validation
+from ..ram.distributed import world
 from . import pictures
 from .config import Config
 from .curves import Curves
@@ -126,7 +127,9 @@ class Journal(Callback):
     def _clocks(self) -> dict[str, float]:
         """Seconds since the run began, those of earlier parts of a resumed run included."""
         wall = time.perf_counter() - self._wall + self._spent.get("wall_seconds", 0.0)
-        cpu = time.process_time() - self._cpu + self._spent.get("cpu_seconds", 0.0)
+        # Processes that train together work in step: this one's time is taken for each one's.
+        spent = (time.process_time() - self._cpu) * world().size
+        cpu = spent + self._spent.get("cpu_seconds", 0.0)
         return {"wall_seconds": round(wall, 3), "cpu_seconds": round(cpu, 3)}
 
     def _store(self, learner: Any) -> None:

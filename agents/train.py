@@ -2,14 +2,18 @@
 
 Everything that can be wrong with a config shows before the folder is made. Ctrl-C and SIGTERM end
 the training between two updates, with a checkpoint that `resume` goes on from to the same bytes.
+Several processes that torchrun started train one run: the first validates and writes.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import os
 import platform
 import shlex
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -17,7 +21,9 @@ from typing import Any
 
 import torch
 
-from ..ram.callbacks import Checkpoint, StopOnInterrupt, Validation
+from ..ram import distributed
+from ..ram.callbacks import Callback, Checkpoint, StopOnInterrupt, Validation
+from ..ram.training import GradientLearner
 from .config import Config, load_resolved
 from .environments import EVALUATION_LANES, make_env
 from .errors import UserError
@@ -31,11 +37,15 @@ _LANES = ("num_envs", "paths")  # what an agent's keywords say of the training e
 
 @dataclass(frozen=True)
 class Finished:
-    """How a training ended: its folder, how far it came, and the signal that ended it early."""
+    """How a training ended: its folder, how far it came, and the signal that ended it early.
+
+    `first` says whether this process is the one that writes, of several that trained together.
+    """
 
     run: RunFolder
     timesteps: int
     signal: int | None = None
+    first: bool = True
 
     @property
     def interrupted(self) -> bool:
@@ -49,15 +59,19 @@ def train(config: Config, runs: str | Path = "runs") -> Finished:
     Raises UserError, before anything is written, where the environment or the learner refuse
     their keywords.
     """
-    _set_threads(config)
-    env = _training_env(config)
-    learner = _make_learner(config, env)
-    evaluation = _evaluation_envs(config)
-    text = config.to_yaml()
-    run = RunFolder.create(runs, config.name, config.seed, text)
-    with run.claimed():
-        run.update_metrics(_circumstances(config, text))
-        return _learn(config, run, learner, evaluation)
+    with _together(config):
+        _set_threads(config)
+        env = _training_env(config)
+        learner = _make_learner(config, env)
+        evaluation = _evaluation_envs(config)
+        text = config.to_yaml()
+        made = distributed.from_first(
+            lambda: str(RunFolder.create(runs, config.name, config.seed, text).path)
+        )
+        run = RunFolder(Path(made))
+        with _claimed(run):
+            _note(run, _circumstances(config, text))
+            return _learn(config, run, learner, evaluation)
 
 
 def resume(path: str | Path) -> Finished:
@@ -67,10 +81,11 @@ def resume(path: str | Path) -> Finished:
     """
     run = RunFolder.open(path)
     config = load_resolved(run.config)
-    with run.claimed():
+    with _together(config), _claimed(run):
         if run.metrics().get("finished"):
             raise UserError(f"{path}: has finished, there is nothing to resume")
-        run.tidy()
+        if distributed.world().first:
+            run.tidy()
         _set_threads(config)
         env = _training_env(config)
         if run.has_checkpoint("last"):
@@ -79,13 +94,49 @@ def resume(path: str | Path) -> Finished:
             _check_unedited(config, run, learner)
         else:
             learner = _make_learner(config, env)
-            run.update_metrics(_circumstances(config, config.to_yaml()))
+            _note(run, _circumstances(config, config.to_yaml()))
         return _learn(config, run, learner, _evaluation_envs(config))
 
 
 def resume_command(run: RunFolder) -> str:
     """What to type to go on with a run."""
-    return f"saccade train --resume {shlex.quote(str(run.path))}"
+    words = f"--resume {shlex.quote(str(run.path))}"
+    size = distributed.launched().size
+    if size == 1:
+        return f"saccade train {words}"
+    here = int(os.environ.get("LOCAL_WORLD_SIZE", size))
+    options = f"--standalone --nproc-per-node {here}" if here == size else "OPTIONS"
+    return f"torchrun {options} -m saccade.agents.train {words}"
+
+
+@contextlib.contextmanager
+def _together(config: Config) -> Iterator[None]:
+    """With the processes that were launched with this one, each of which names itself in errors."""
+    try:
+        several = distributed.launched().size > 1
+        if several and not issubclass(LEARNERS[config.agent.name].load(), GradientLearner):
+            raise UserError(
+                f"agent {config.agent.name}: trains in one process, without torchrun; several "
+                "train ram, dram and the soft classifiers"
+            )
+        with distributed.joined(config.device):
+            yield
+    except (UserError, ValueError, distributed.Lost) as error:
+        here = distributed.launched()
+        if here.first and isinstance(error, UserError):
+            raise
+        who = "" if here.first else f"process {here.rank} of {here.size}: "
+        raise UserError(f"{who}{error}") from error
+
+
+def _claimed(run: RunFolder) -> contextlib.AbstractContextManager[None]:
+    return run.claimed() if distributed.world().first else contextlib.nullcontext()
+
+
+def _note(run: RunFolder, changes: dict[str, Any]) -> None:
+    """Into metrics.json, by the one process that writes."""
+    if distributed.world().first:
+        run.update_metrics(changes)
 
 
 def _check_unedited(config: Config, run: RunFolder, learner: Any) -> None:
@@ -106,22 +157,16 @@ def _as_list(value: Any) -> Any:
 
 
 def _learn(config: Config, run: RunFolder, learner: Any, evaluation: tuple[Any, Any]) -> Finished:
-    settings = config.train
-    unseen, watched = evaluation
-    validation = Validation(
-        unseen,
-        settings.eval_freq,
-        patience=settings.patience or None,
-        path=run.checkpoints / "best.pt",
-    )
     stop = StopOnInterrupt()
-    journal = Journal(config, run, validation, watched)
-    # In this order: the journal tells what validation found, the checkpoint holds all their states.
-    checkpoint = Checkpoint(run.checkpoints / "last.pt", settings.checkpoint_freq)
+    first = distributed.world().first
+    callbacks = [stop, *(_recording(config, run, *evaluation) if first else ())]
     try:
-        learner.learn(settings.total_timesteps, [stop, validation, journal, checkpoint])
-        signal = None if learner.finished else stop.signal
-        run.update_metrics({"finished": signal is None})
+        learner.learn(config.train.total_timesteps, callbacks)
+        told = distributed.highest(stop.signal or 0)  # a signal may reach one process alone
+        signal = told if told and not learner.finished else None
+        _note(run, {"finished": signal is None})
+    except distributed.Lost as error:
+        raise UserError(f"{error}; start all again with {resume_command(run)}") from error
     except (FloatingPointError, ValueError) as error:  # diverged, or a config edited since
         raise UserError(f"{run.path}: {error}") from error
     except OSError as error:  # no room left, a folder that is gone
@@ -131,10 +176,23 @@ def _learn(config: Config, run: RunFolder, learner: Any, evaluation: tuple[Any, 
         raise UserError(f"{what}: training ended, {kept}; {then}") from error
     except KeyboardInterrupt:
         raise KeyboardInterrupt(f"ended at once; go on with {resume_command(run)}") from None
-    for env in (learner.env, unseen, watched):
+    for env in (learner.env, *evaluation):
         if env is not None:
             env.close()
-    return Finished(run, learner.num_timesteps, signal)
+    return Finished(run, learner.num_timesteps, signal, first)
+
+
+def _recording(config: Config, run: RunFolder, unseen: Any, watched: Any) -> list[Callback]:
+    settings = config.train
+    validation = Validation(
+        unseen,
+        settings.eval_freq,
+        patience=settings.patience or None,
+        path=run.checkpoints / "best.pt",
+    )
+    journal = Journal(config, run, validation, watched)
+    # In this order: the journal tells what validation found, the checkpoint holds all their states.
+    return [validation, journal, Checkpoint(run.checkpoints / "last.pt", settings.checkpoint_freq)]
 
 
 def _training_env(config: Config) -> Any:
@@ -144,11 +202,15 @@ def _training_env(config: Config) -> Any:
     if learner.tensors and config.device != "cpu" and not config.env.gaze:
         check_device(config.device)
         own["device"] = config.device  # what is seen is where it is learned from
+    if distributed.world().size > 1:
+        own |= distributed.share(own["num_envs"], own.get("paths", 1))
     return make_env(config, "train", autoreset_mode=learner.autoreset, **own)
 
 
 def _evaluation_envs(config: Config) -> tuple[Any, Any]:
     """What validation walks, and the few scenes whose paths are drawn (None: none)."""
+    if not distributed.world().first:
+        return None, None
     placements = config.train.eval_placements
     unseen = make_env(config, "validation", num_envs=EVALUATION_LANES, placements=placements)
     lanes = min(config.train.picture_images, int(unseen.unwrapped.split_length))
@@ -186,6 +248,7 @@ def _circumstances(config: Config, text: str) -> dict[str, Any]:
         "device": config.device,
         "machine": f"{platform.system()} {platform.machine()}",
         "threads": torch.get_num_threads(),
+        "processes": distributed.world().size,
         "finished": False,
     }
 

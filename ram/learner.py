@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -17,7 +17,7 @@ from gymnasium.vector import VectorEnv
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from . import checkpoint, sizes
+from . import checkpoint, distributed, sizes
 from .callbacks import Metrics
 from .checkpoint import CheckpointError
 from .descent import make_optimizer
@@ -167,7 +167,8 @@ class RAM(GradientLearner):
             env = make(env, h["num_envs"], h["paths"], self.reveal)
         self.env = env
         self.task = Task.of(self.env)
-        h["num_envs"], h["paths"] = self.env.num_envs, getattr(self.env.unwrapped, "paths", 1)
+        h["num_envs"] = self.env.num_envs * distributed.world().size
+        h["paths"] = getattr(self.env.unwrapped, "paths", 1)
         if h["baseline"] == "leave_one_out" and h["paths"] < 2:
             raise ValueError(
                 "baseline='leave_one_out' needs several paths of each scene: make the environment "
@@ -192,7 +193,7 @@ class RAM(GradientLearner):
         glimpses, lanes = env.unwrapped.glimpses, env.num_envs  # T, B
 
         # Look: a glimpse, the core's state after it, a fixation drawn from that state.
-        noise = torch.randn(glimpses, lanes, 2, generator=self._generator).to(self.device)
+        noise = self._drawn(torch.randn, (glimpses, lanes, 2), 1).to(self.device)
         observation, info = self._reset(env)
         state = network.begin(self._seen(observation))
         looking, answering, drawn, acts, labels, rewards = [], [], [], [], [], []
@@ -205,7 +206,7 @@ class RAM(GradientLearner):
             with torch.no_grad():
                 fixation = network.location(looking[t]) + std * noise[t]  # (B, 2)
                 scores = network.answer(answering[t])  # (B, K)
-                act = self._draw(scores, self._generator) if acting else None
+                act = self._act(scores, self._drawn(torch.rand, scores.shape)) if acting else None
                 action = task.batch_actions(fixation, scores, act)
             self._check_finite("fixation", fixation)
             observation, reward, _, _, info = env.step(action)
@@ -230,9 +231,7 @@ class RAM(GradientLearner):
         if network.halt is not None:
             # It was played to the end; here is where it would have stopped, and what for.
             logits = network.halt(after, scores)  # (T, B)
-            stops = (
-                torch.rand(logits.shape, generator=self._generator).to(logits) < logits.sigmoid()
-            )
+            stops = self._drawn(torch.rand, logits.shape, 1).to(logits) < logits.sigmoid()
             right = scores.argmax(-1) == torch.stack(labels)
             episodes = halted(stops, right, task.glimpse_cost)
             halting = halting_loss(logits, right, task.glimpse_cost)
@@ -257,14 +256,17 @@ class RAM(GradientLearner):
             entropy_weight=h["entropy_weight"],
         )
         norm = self._descend(losses.total + halting)
-        self.num_timesteps += glimpses * lanes
+        self.num_timesteps += glimpses * lanes * distributed.world().size
         update = Update(losses, norm, means, paid, success, length)
         return self._recorder.add(update, self)
 
-    def _draw(self, scores: Tensor, generator: torch.Generator) -> Tensor:
-        """An act of each row, drawn with the probabilities that scores (n, K) stand for."""
-        drawn = torch.rand(scores.shape, generator=generator).to(self.device)
-        return (scores - (-drawn.log()).log()).argmax(-1)  # Gumbel's trick
+    def _drawn(self, sample: Any, shape: Sequence[int], lanes: int = 0) -> Tensor:
+        """Random numbers of this shape, whose axis `lanes` is that of the lanes."""
+        return distributed.draw(sample, shape, lanes, self._generator)
+
+    def _act(self, scores: Tensor, drawn: Tensor) -> Tensor:
+        """An act of each row, by the chances that scores (n, K) stand for; `drawn` is uniform."""
+        return (scores - (-drawn.to(self.device).log()).log()).argmax(-1)  # Gumbel's trick
 
     _remedy = "lower learning_rate or location_weight, or raise std"
 
@@ -324,7 +326,8 @@ class RAM(GradientLearner):
                 noise = torch.randn(there.shape, generator=self._predict_generator)
                 there = there + self.std * noise.to(self.device)
                 if self.task.judged == "act":
-                    acts = self._draw(scores, self._predict_generator)
+                    drawn = torch.rand(scores.shape, generator=self._predict_generator)
+                    acts = self._act(scores, drawn)
             stops = None
             if self.network.halt is not None:
                 logits = self.network.halt(self.network.looks_from(after), scores)

@@ -13,6 +13,8 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor
 
+from .distributed import standardized
+
 
 class Losses(NamedTuple):
     """The loss to descend, and its parts (scalars) for the record; `answer` is the acts' too."""
@@ -70,7 +72,8 @@ def hybrid_loss(
         std: standard deviation that the fixations were drawn with.
         paths: neighbouring rows that share a scene.
         reward: what location decisions are paid in, see `returns`.
-        normalize_advantage: subtract the advantages' mean and divide by their deviation.
+        normalize_advantage: subtract the advantages' mean and divide by their deviation, those of
+            all processes in a process group.
         location_weight: weight of REINFORCE.
         label_smoothing: share of the cross-entropy spent on all classes alike.
         times: after which glimpses, counted from 0, the S answers were; None: the last S.
@@ -104,7 +107,7 @@ def hybrid_loss(
         advantage = gained - expected.detach()
         baseline = (gained - expected).square().mean()
     if normalize_advantage:
-        advantage = (advantage - advantage.mean()) / (advantage.std(correction=0) + 1e-6)
+        advantage = standardized(advantage)
     location = -(log_likelihood(drawn, means, std) * advantage[: len(means)]).mean()
     if acts is not None and truth is not None:
         entropy = -(log_answers.exp() * log_answers).sum(-1).mean()

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from . import distributed
 from .loss import Losses
 
 if TYPE_CHECKING:
@@ -52,8 +53,12 @@ class Recorder:
         if len(self._tensors) < self.interval and not learner.finished:
             return {}
         said = "act" if learner.task.judged == "act" else "answer"
-        loss, answer, location, baseline, norm, spread = torch.stack(self._tensors).mean(0).tolist()
-        reward, accuracy, length = np.mean(self._episodes, 0).tolist()
+        means = torch.stack(self._tensors).mean(0)
+        episodes = torch.tensor(np.mean(self._episodes, 0))
+        distributed.average([means])
+        distributed.average([episodes])
+        loss, answer, location, baseline, norm, spread = means.tolist()
+        reward, accuracy, length = episodes.tolist()
         self._tensors.clear()
         self._episodes.clear()
         return {

@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import one_hot
 
+from .distributed import share
+
 
 @dataclass(frozen=True)
 class Task:
@@ -156,10 +158,13 @@ def shown(name: str) -> str:
 
 
 def make(env_id: str, num_envs: int, paths: int, reveal: Sequence[str] = ()) -> VectorEnv:
-    """The environment of this id as RAM needs it, showing what `reveal` names."""
+    """The environment of this id as RAM needs it, showing what `reveal` names.
+
+    In a process group it has this process' share of the lanes.
+    """
     return gymnasium.make_vec(
         env_id,
-        num_envs=num_envs,
+        **share(num_envs, paths),
         paths=paths,
         action="dict",
         reveal=tuple(reveal),

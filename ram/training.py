@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from . import distributed
 from .callbacks import Callback, Callbacks, Metrics
 from .descent import scheduled
 
@@ -33,6 +34,9 @@ class GradientLearner(abc.ABC):
     The same seed gives the same bytes, also where a saved learner goes on. A subclass sets `env`,
     `network` and `optimizer`, and says what an update is; its hyperparameters hold `seed`,
     `learning_rate`, `schedule`, `warmup` and `max_grad_norm`.
+
+    In a process group (`distributed`) each process has its share of the lanes; callbacks of any
+    of them can end the training of all. Timesteps and checkpoints are those of all lanes.
 
     Attributes: `num_timesteps` so far, `metrics` (the newest value of everything measured),
     `network`, `env`, `hyperparameters`.
@@ -102,13 +106,13 @@ class GradientLearner(abc.ABC):
         self._callbacks = Callbacks(callback)
         self._callbacks.restore(self._callback_states)
         self._start()
-        going = self._callbacks.on_start(self, {})
+        going = distributed.everyone(self._callbacks.on_start(self, {}))
         try:
             while going and not self.finished:
                 self.between_updates = False
                 measured = self._update(self.env)
                 self.between_updates = True
-                going = self._callbacks.on_step(self, measured)
+                going = distributed.everyone(self._callbacks.on_step(self, measured))
                 self.metrics.update(measured)
         finally:
             measured = {}
@@ -121,6 +125,7 @@ class GradientLearner(abc.ABC):
         """A step down the gradient of `loss`; returns the gradient's length before clipping."""
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
+        distributed.mean_gradients(self.network)
         longest = self.hyperparameters["max_grad_norm"] or math.inf
         norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), longest)
         self._check_finite("gradient", norm)
@@ -142,7 +147,7 @@ class GradientLearner(abc.ABC):
         """The next episode of every lane; the first one as the seed or a checkpoint says."""
         first, self._begun = not self._begun, True
         if first and self._walk is not None:
-            env.unwrapped.restore_walk(self._walk)
+            env.unwrapped.restore_walk(distributed.own_walk(self._walk))
         elif first:
             return env.reset(seed=self.hyperparameters["seed"])
         return env.reset()
@@ -158,13 +163,16 @@ class GradientLearner(abc.ABC):
 
         Only between updates, when callbacks are called: half an update cannot be taken up again.
         """
+        walk = self._walk
+        if self._begun:
+            walk = distributed.whole_walk(self.env.unwrapped.walk_state())
         return {
             "hyperparameters": self.hyperparameters,
             "network": self.network.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "num_timesteps": self.num_timesteps,
             "total_timesteps": self.total_timesteps,
-            "walk": self.env.unwrapped.walk_state() if self._begun else self._walk,
+            "walk": walk,
             "callbacks": self._callbacks.state() or self._callback_states,
         }
 

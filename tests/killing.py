@@ -65,6 +65,21 @@ def deadly(source, target):
 os.replace = deadly
 sys.exit(main(sys.argv[3:]))
 """
+# Of several processes the second, killed when it is about to share its n-th gradient.
+DEADLY_RANK = """\
+import os, signal, sys
+from saccade.agents.cli import main
+from saccade.ram import distributed
+mean, left = distributed.mean_gradients, int(sys.argv[1])
+def deadly(network):
+    global left
+    left -= 1
+    if not left and os.environ["RANK"] == "1":
+        os.kill(os.getpid(), signal.SIGKILL)
+    mean(network)
+distributed.mean_gradients = deadly
+sys.exit(main(sys.argv[2:]))
+"""
 # Whoever runs the tests under nohup ignores hang-ups, and would have their children do so too.
 PLAIN = """
 import signal, sys

@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from ...ram import checkpoint, sizes
+from ...ram import checkpoint, distributed, sizes
 from ...ram.callbacks import Metrics
 from ...ram.checkpoint import CheckpointError
 from ...ram.descent import make_optimizer
@@ -27,6 +27,7 @@ from ...ram.hyperparameters import check, types_of
 from ...ram.training import KEPT, GradientLearner
 from .augment import Augmentation
 from .base import SoftNetwork
+from .norm import share_norms
 from .sight import Sight
 
 _KIND, _VERSION = "saccade.agents.soft.Classifier", 1
@@ -110,7 +111,7 @@ class Classifier(GradientLearner):
         else:
             self.env = env
             self.sight = Sight.of(env)
-            self.hyperparameters["num_envs"] = env.num_envs
+            self.hyperparameters["num_envs"] = env.num_envs * distributed.world().size
         self._augment = Augmentation(shift, rotate, zoom, elastic)
         with torch.random.fork_rng(devices=()):  # the global generator is the user's
             torch.manual_seed(seed)
@@ -118,6 +119,7 @@ class Classifier(GradientLearner):
                 lambda: self.architecture(self.sight.image_shape, self.sight.classes, **options)
             ).to(self.device)
             self._random = torch.get_rng_state()  # dropout and augmentation draw from here
+        share_norms(self.network)
         for weights in self.network.parameters():
             if weights.dim() == 4:  # convolutions are faster with channels last
                 weights.data = weights.data.contiguous(memory_format=torch.channels_last)
@@ -145,15 +147,27 @@ class Classifier(GradientLearner):
         labels = self._tensor(info["label"])  # (B,)
         self.network.train()
         with torch.random.fork_rng(devices=()):
-            torch.set_rng_state(self._random)
+            self._take_turn()
             images = self._augment(self._images(observation["image"]))  # (B, C, H, W)
             with self._precision():
                 loss, scores = self._loss(images, labels, self._criterion)
             norm = self._descend(loss)
             self._random = torch.get_rng_state()
-        self.num_timesteps += len(labels)
+        self.num_timesteps += len(labels) * distributed.world().size
         right = (scores.detach().argmax(-1) == labels).float().mean()
         return self._meter.add(torch.stack((loss.detach(), right, norm)), self)
+
+    def _take_turn(self) -> None:
+        """Let PyTorch draw from where this learner's draws go on.
+
+        Of several processes the first draws as one alone would; the others' draws follow from
+        seed, timesteps and rank, so that checkpoints need not hold them.
+        """
+        torch.set_rng_state(self._random)
+        rank = distributed.world().rank
+        if rank:
+            place = (self.hyperparameters["seed"], self.num_timesteps, rank)
+            torch.manual_seed(int(np.random.SeedSequence(place).generate_state(1)[0]))
 
     def _criterion(self, scores: Tensor, labels: Tensor) -> Tensor:
         smoothing = self.hyperparameters["label_smoothing"]
@@ -271,7 +285,7 @@ class Classifier(GradientLearner):
             if there != learner.sight:
                 raise CheckpointError(f"{path}: trained on {learner.sight}, not {there}")
             learner.env = env
-            learner.hyperparameters["num_envs"] = env.num_envs
+            learner.hyperparameters["num_envs"] = env.num_envs * distributed.world().size
         return learner
 
 
@@ -298,7 +312,9 @@ class _Meter:
             self._began, self._first = now, learner.num_timesteps
         if len(self._kept) < self.interval and not learner.finished:
             return {}
-        loss, right, norm = torch.stack(self._kept).mean(0).tolist()
+        means = torch.stack(self._kept).mean(0)
+        distributed.average([means])
+        loss, right, norm = means.tolist()
         self._kept.clear()
         if not math.isfinite(loss):
             learner._check_finite("loss", torch.tensor(loss))

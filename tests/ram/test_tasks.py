@@ -185,6 +185,7 @@ def test_when_to_stop_is_learned_where_there_is_one_answer(make_env) -> None:
 def test_an_act_is_drawn_as_often_as_it_is_likely(make_ram) -> None:
     ram = make_ram(env={"task": Press()})
     p = torch.tensor([0.1, 0.2, 0.3, 0.4])
-    drawn = ram._draw(p.log().expand(20_000, 4), torch.Generator().manual_seed(0))
+    uniform = torch.rand((20_000, 4), generator=torch.Generator().manual_seed(0))
+    drawn = ram._act(p.log().expand(20_000, 4), uniform)
     share = torch.bincount(drawn, minlength=4) / 20_000
     assert torch.allclose(share, p, atol=0.015)
