@@ -26,7 +26,7 @@ Lanes = NDArray[np.int64] | slice
 
 
 class DevicePatches(Prepared):
-    """`PreparedImages`: State: the bytes of all images, `(n, C, H, W)`, with a black margin."""
+    """The retina's. State: the bytes of all images, `(n, C, H, W)`, with a black margin."""
 
     def __init__(
         self,
@@ -150,7 +150,7 @@ class DeviceCells(Prepared):
 
 
 class DeviceBetween(Prepared):
-    """The bilinear sensor's: State: the box means of all images, at every scale."""
+    """The bilinear sensor's. State: the box means of all images, at every scale."""
 
     def __init__(
         self,
