@@ -43,9 +43,9 @@ def without_pixels(env: Any) -> Any:
     """The same environment, blind: it shows one glimpse of nothing for ever."""
     core = env.unwrapped
     core.reset(seed=0)
-    seen, frames = core._eye.look(), core.images
-    core._eye.look = lambda: seen
-    core._eye.refresh = lambda lanes, frames: None
+    seen, frames = core.eye.look(), core.images
+    core.eye.look = lambda: seen
+    core.eye.refresh = lambda lanes, frames: None
     boxes = core._stage.boxes
     core._stage._scene = _Nothing(core._stage._scene, frames, boxes)
     core._stage._put = lambda lanes, frames, boxes: frames

@@ -173,7 +173,7 @@ class GlimpseVectorEnv(VectorEnv):
         )
         self.device = find_device(device)
         eye = (self.sensor, n, self.image_shape, moves, reach, memory, context)
-        self._eye = Eye(*eye, self.device)
+        self.eye = Eye(*eye, self.device)
         self._upload = uploader(self.device)
         self.moves, self.reach = moves, reach
 
@@ -394,13 +394,13 @@ class GlimpseVectorEnv(VectorEnv):
         lanes = answered.nonzero()[0]
         if lanes.size and self.answers:
             answer[lanes] = self._action.answer(batch, lanes, self.key[lanes])
-        aim = self._eye.aim(self._action.fixation(batch))
+        aim = self.eye.aim(self._action.fixation(batch))
         if self._action.answers_apart:
-            aim = np.where(answered[:, None], self._eye.fixation, aim)
+            aim = np.where(answered[:, None], self.eye.fixation, aim)
         self._said = {"answer": answer, "aim": aim}
         if self._stage.moving:
             here = slice(None) if live is None else live.nonzero()[0]
-            self._eye.refresh(here, self._stage.advance(here, answer))
+            self.eye.refresh(here, self._stage.advance(here, answer))
             self._asking.follow()
         turn = Turn(
             answered=answered,
@@ -410,7 +410,7 @@ class GlimpseVectorEnv(VectorEnv):
             looks=looks,
             label=self._asking.label,
             box=self._asking.box,
-            fixation=self._eye.fixation,
+            fixation=self.eye.fixation,
             aim=aim,
             scores=self._action.scores(batch) if self.task.needs_scores else None,
             measures=self._action.numbers(batch) if self.task.measures else None,
@@ -428,10 +428,10 @@ class GlimpseVectorEnv(VectorEnv):
 
         looking = np.count_nonzero(looks)
         if looking:
-            self._eye.move(aim, None if looking == self.num_envs else looks)
+            self.eye.move(aim, None if looking == self.num_envs else looks)
             self._seen = self._seen + looks
         if self._viewer:
-            self._viewer.follow(self._seen, self._eye.fixation, ends, self._said, last)
+            self._viewer.follow(self._seen, self.eye.fixation, ends, self._said, last)
         self._asking.go_on(answered & ~ends)
         self._ended = ends
         return reward, ends, last
@@ -445,7 +445,7 @@ class GlimpseVectorEnv(VectorEnv):
         """Start an episode in `lanes`: choose the image, draw the scene, place the eye."""
         chosen, scene_key, lane_key = self._walk.next(lanes, index)
         image = chosen if self.placements == 1 else chosen % len(self._labels)
-        self._eye.show(lanes, self._stage.begin(lanes, image, scene_key))
+        self.eye.show(lanes, self._stage.begin(lanes, image, scene_key))
         self._index[lanes] = chosen
         self._asking.begin(lanes)
         self.key[lanes] = lane_key
@@ -458,9 +458,9 @@ class GlimpseVectorEnv(VectorEnv):
             fixation = np.zeros((len(lanes), 2), np.float32)
             if self.first_fixation == "random":
                 fixation = (2 * uniform(lane_key, _FIRST_FIXATION, 2) - 1).astype(np.float32)
-        self._eye.place(lanes, fixation)
+        self.eye.place(lanes, fixation)
         if self._viewer:
-            self._viewer.begin(lanes, self._eye.fixation, self.labels)
+            self._viewer.begin(lanes, self.eye.fixation, self.labels)
 
     def observe(self, start: NDArray[np.bool_] | None = None) -> dict[str, NDArray]:
         """What every lane sees now, in fresh arrays, seen by the answerer too where there is one.
@@ -476,7 +476,7 @@ class GlimpseVectorEnv(VectorEnv):
         return observation
 
     def _look(self) -> dict[str, Any]:
-        observation = self._eye.observe()
+        observation = self.eye.observe()
         observation["progress"] = self._upload(self._progress[self._seen])
         if "image" in self.reveal:
             observation["image"] = as_planes(self.images)
@@ -502,7 +502,7 @@ class GlimpseVectorEnv(VectorEnv):
 
     def _frames(self, lanes: int) -> tuple[NDArray[np.uint8], ...]:
         assert self._viewer is not None
-        images, glimpse = on_host(self.images[:lanes]), on_host(self._eye.look()[:lanes])
+        images, glimpse = on_host(self.images[:lanes]), on_host(self.eye.look()[:lanes])
         return tuple(
             self._viewer.frame(lane, images[lane], glimpse[lane], self._asking.box[lane])
             for lane in range(lanes)

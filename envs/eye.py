@@ -101,6 +101,10 @@ class Eye:
         """The glimpse of every lane, float32 `(n, *sensor.shape(C))`, fresh."""
         return self._images.look(self.fixation)
 
+    def look_from(self, fixation: Any) -> Any:
+        """The same from fixations `(n, 2)`, on a device a tensor there; the eye stays."""
+        return self._images.look(fixation)
+
     def observe(self) -> dict[str, Any]:
         """`glimpse`, `fixation` and, where there are any, `canvas` and `context`, fresh."""
         seen = {"glimpse": self.look(), "fixation": self._upload(self.fixation)}

@@ -43,6 +43,7 @@ class Stage:
         self._shown = shown
         self._images: Any = shown.images
         self.frames: Any = np.zeros((lanes, *frame_shape), np.uint8)
+        self._device = device
         if device is not None:
             # A subclass that does not say so may draw by NumPy.
             if not vars(type(scene)).get("on_device"):
@@ -104,6 +105,11 @@ class Stage:
         frames: Any,
         boxes: NDArray[np.float32],
     ) -> Any:
-        self.frames[lanes] = frames  # the scene's array stays the scene's
+        places: Any = lanes
+        if self._device is not None:
+            from .device import places_of
+
+            places = places_of(lanes, len(self.frames), self._device)
+        self.frames[places] = frames  # the scene's array stays the scene's
         self.boxes[lanes] = boxes[:, None] if boxes.ndim == 2 else boxes
         return frames

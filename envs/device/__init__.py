@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-__all__ = ["find", "upload"]
+__all__ = ["find", "places_of", "upload"]
 
 
 def find(device: Any) -> torch.device:
@@ -30,5 +32,16 @@ def find(device: Any) -> torch.device:
 
 
 def upload(values: Any, device: torch.device) -> Tensor:
-    """A few numbers a lane as a tensor of its own on the device."""
-    return torch.tensor(values, device=device)
+    """A few numbers a lane as a tensor of its own on the device; a GPU is not waited for."""
+    if device.type != "cuda":
+        return torch.tensor(values, device=device)
+    return torch.tensor(values).pin_memory().to(device, non_blocking=True)
+
+
+def places_of(
+    lanes: NDArray[np.int64] | slice, count: int, device: torch.device
+) -> slice | Tensor:
+    """What indexes the places of `lanes` (ascending, of `count`) on a device."""
+    if isinstance(lanes, slice):
+        return lanes
+    return slice(None) if len(lanes) == count else upload(lanes, device)

@@ -18,11 +18,13 @@ from ..context import Context
 from ..sensors import GlimpseSensor, Prepared, Sensor, fixation_to_pixel
 from ..sensors.differentiable import Retina
 from ..sensors.retina import UNITS
-from . import upload
+from . import places_of, upload
 
 _BLOCK = 1 << 24  # pixels that are turned into floats together
 
 Lanes = NDArray[np.int64] | slice
+Fixations = NDArray[np.floating] | Tensor
+"""Of the host as a rule; tensors where nothing may wait for the host (see `episode.py`)."""
 
 
 class DevicePatches(Prepared):
@@ -48,25 +50,27 @@ class DevicePatches(Prepared):
     def update(self, lanes: Lanes, images: Any) -> None:
         rows = slice(self._margin, self._margin + self._height)
         columns = slice(self._margin, self._margin + self._width)
-        self._planes[lanes, :, rows, columns] = images.permute(0, 3, 1, 2)
+        places = places_of(lanes, len(self._planes), self._device)
+        self._planes[places, :, rows, columns] = images.permute(0, 3, 1, 2)
 
-    def look(self, fixations: NDArray[np.floating]) -> Any:
-        lanes, channels = self._planes.shape[:2]
-        size = self._sensor.size
+    def look(self, fixations: Fixations) -> Any:
+        size, last = self._sensor.size, self._sensor.scales - 1
+        widest = self.bytes_at(fixations, slice(None), last)  # which all others lie within
         glimpse = []
-        for scale in range(self._sensor.scales):
-            box = 1 << scale
-            patch = self.bytes_at(fixations, slice(None), scale)
-            boxes = patch.reshape(lanes, channels, size, box, size, box)
+        for scale in range(last + 1):
+            extent, box = self._sensor.extent(scale), 1 << scale
+            first = widest.shape[-1] // 2 - extent // 2
+            patch = widest[:, :, first : first + extent, first : first + extent]
+            boxes = patch.unflatten(3, (size, box)).unflatten(2, (size, box))
             sums = boxes.sum((3, 5), dtype=torch.int32)
             glimpse.append(sums.float() * float(UNITS[scale]))
         return torch.cat(glimpse, 1)  # (n, scales * C, size, size)
 
-    def bytes_at(self, fixations: NDArray[np.floating], lanes: slice, scale: int = 0) -> Tensor:
+    def bytes_at(self, fixations: Fixations, lanes: slice, scale: int = 0) -> Tensor:
         """What a patch covers of the images of `lanes`, `(m, C, extent, extent)`."""
         extent = self._sensor.extent(scale)
-        x = fixation_to_pixel(fixations[lanes, 0], self._width)
-        y = fixation_to_pixel(fixations[lanes, 1], self._height)
+        x = _pixels(fixations[lanes, 0], self._width)
+        y = _pixels(fixations[lanes, 1], self._height)
         first = self._margin - extent // 2
         return _windows(self._planes[lanes], y + first, x + first, extent, extent)[0]
 
@@ -110,7 +114,7 @@ class DeviceFovea(Prepared):
         self._patch.update(lanes, images)
         self._periphery.update(lanes, images)
 
-    def look(self, fixations: NDArray[np.floating]) -> Any:
+    def look(self, fixations: Fixations) -> Any:
         return torch.cat([self._patch.look(fixations), self._periphery.picture()], 1)
 
 
@@ -138,7 +142,7 @@ class DeviceCells(Prepared):
     def update(self, lanes: Lanes, images: Any) -> None:
         self._patches.update(lanes, images)
 
-    def look(self, fixations: NDArray[np.floating]) -> Any:
+    def look(self, fixations: Fixations) -> Any:
         pixels, channels = len(self._shares), self._shape[0]
         together = max(1, _BLOCK // (channels * pixels))
         glimpse = []
@@ -166,11 +170,13 @@ class DeviceBetween(Prepared):
         self._retina = Retina(black, sensor.size, sensor.scales)
 
     def update(self, lanes: Lanes, images: Any) -> None:
-        places = lanes if isinstance(lanes, slice) else upload(lanes, self._device)
+        places = places_of(lanes, self._retina.shape[0], self._device)
         self._retina.update(places, as_planes(images))
 
-    def look(self, fixations: NDArray[np.floating]) -> Any:
-        return self._retina(upload(fixations, self._device))
+    def look(self, fixations: Fixations) -> Any:
+        if isinstance(fixations, np.ndarray):
+            fixations = upload(fixations, self._device)
+        return self._retina(fixations)
 
 
 class DeviceCanvas:
@@ -221,14 +227,29 @@ class DeviceCanvas:
         return torch.cat([values, (finest == 0).float()], 1)
 
 
+def _pixels(fixation: Fixations, length: int) -> Tensor | NDArray[np.int64]:
+    """`fixation_to_pixel`, where the fixations are; tensors are kept on the image, NaN too."""
+    if isinstance(fixation, np.ndarray):
+        return fixation_to_pixel(fixation, length)
+    position = (fixation + 1) * ((length - 1) / 2) + 0.5
+    return position.nan_to_num().floor().long().clamp(0, length - 1)
+
+
 def _windows(
-    planes: Tensor, top: NDArray[np.int64], left: NDArray[np.int64], tall: int, wide: int
+    planes: Tensor,
+    top: Tensor | NDArray[np.int64],
+    left: Tensor | NDArray[np.int64],
+    tall: int,
+    wide: int,
 ) -> tuple[Tensor, tuple[Tensor, ...]]:
     """One window `(n, C, tall, wide)` of each of planes `(n, C, H, W)`, and its place there."""
     device = planes.device
     lane, channel = (torch.arange(n, device=device) for n in planes.shape[:2])
-    rows = upload(top, device)[:, None] + torch.arange(tall, device=device)
-    columns = upload(left, device)[:, None] + torch.arange(wide, device=device)
+    top, left = (
+        corner if isinstance(corner, Tensor) else upload(corner, device) for corner in (top, left)
+    )
+    rows = top[:, None] + torch.arange(tall, device=device)
+    columns = left[:, None] + torch.arange(wide, device=device)
     place = (
         lane[:, None, None, None],
         channel[:, None, None],

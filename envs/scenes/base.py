@@ -135,6 +135,15 @@ def blank(images: Any, count: int, tall: int, wide: int) -> Any:
     return images.new_zeros(shape)
 
 
+def images_at(images: Any, index: NDArray[np.int64]) -> Any:
+    """The images of these numbers, `(n, h, w, C)`, where the images are."""
+    if isinstance(images, np.ndarray):
+        return images[index]
+    from ..device import upload
+
+    return images[upload(index, images.device)]
+
+
 def boxes_at(
     top: NDArray[np.int64], left: NDArray[np.int64], height: int, width: int
 ) -> NDArray[np.float32]:

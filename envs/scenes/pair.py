@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..draws import integers, uniform
-from .base import Scene, SceneError, add_patches, blank, boxes_at
+from .base import Scene, SceneError, add_patches, blank, boxes_at, images_at
 
 _PLACE, _OTHER, _ORDER = 0, 2, 3
 
@@ -62,6 +62,6 @@ class PairScene(Scene):
         shown = self.targets_of(index, key, count)
         boxes = []
         for k in range(2):
-            add_patches(frames, images[shown[:, k]], draws[:, 2 + k], left[:, k])
+            add_patches(frames, images_at(images, shown[:, k]), draws[:, 2 + k], left[:, k])
             boxes.append(boxes_at(draws[:, 2 + k], left[:, k], height, width))
         return frames, np.stack(boxes, axis=1)

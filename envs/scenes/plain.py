@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from .base import Scene, blank
+from .base import Scene, blank, images_at
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class PlainScene(Scene):
         boxes = np.empty((len(index), 4), np.float32)
         boxes[:] = (x, y, x + width, y + height)
         if (tall, wide) == (height, width):
-            return images[index], boxes
+            return images_at(images, index), boxes
         frames = blank(images, len(index), tall, wide)
-        frames[:, y : y + height, x : x + width] = images[index]
+        frames[:, y : y + height, x : x + width] = images_at(images, index)
         return frames, boxes

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..draws import integers
-from .base import Scene, add_patches, blank, boxes_at
+from .base import Scene, add_patches, blank, boxes_at, images_at
 
 _PLACE = 0
 
@@ -35,7 +35,7 @@ class TranslatedScene(Scene):
         room = (tall - height + 1, wide - width + 1)
         top, left = integers(key, _PLACE, room, 2).T
         self._add_clutter(frames, images, key)
-        add_patches(frames, images[index], top, left)
+        add_patches(frames, images_at(images, index), top, left)
         return frames, boxes_at(top, left, height, width)
 
     def _add_clutter(

@@ -84,6 +84,13 @@ class Task(abc.ABC):
         return False
 
     @property
+    def answer_alone(self) -> bool:
+        """Whether nothing counts but one answer: 1 where it is right, else 0. A subclass that
+        judges by itself says it anew.
+        """
+        return False
+
+    @property
     def measures(self) -> int:
         """How many numbers in [-1, 1] it asks for beside the fixation, m."""
         return 0

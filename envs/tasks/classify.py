@@ -40,6 +40,10 @@ class Classify(Task):
     def needs_scores(self) -> bool:
         return self.reward == "dense"
 
+    @property
+    def answer_alone(self) -> bool:
+        return not self.needs_scores and not self.glimpse_cost
+
     def answers(self, classes: int) -> int:
         if self.needs_scores and classes < 2:
             raise ValueError("reward='dense' needs at least 2 classes: with one nothing is gained")
