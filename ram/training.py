@@ -17,7 +17,7 @@ from torch import Tensor
 
 from . import distributed
 from .callbacks import Callback, Callbacks, Metrics
-from .descent import scheduled
+from .descent import plain_state, scheduled
 
 KEPT = frozenset(
     [
@@ -123,16 +123,26 @@ class GradientLearner(abc.ABC):
 
     def _descend(self, loss: Tensor) -> Tensor:
         """A step down the gradient of `loss`; returns the gradient's length before clipping."""
+        norm = self._gradient(loss)
+        self._check_finite("gradient", norm)
+        self._set_rate()
+        self.optimizer.step()
+        return norm
+
+    def _gradient(self, loss: Tensor) -> Tensor:
+        """Leave the clipped gradient of `loss` with the weights; its length before."""
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         distributed.mean_gradients(self.network)
         longest = self.hyperparameters["max_grad_norm"] or math.inf
-        norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), longest)
-        self._check_finite("gradient", norm)
+        return torch.nn.utils.clip_grad_norm_(self.network.parameters(), longest)
+
+    def _set_rate(self) -> None:
         for group in self.optimizer.param_groups:
-            group["lr"] = self.learning_rate
-        self.optimizer.step()
-        return norm
+            if isinstance(group["lr"], Tensor):
+                group["lr"].fill_(self.learning_rate)
+            else:
+                group["lr"] = self.learning_rate
 
     def _check_finite(self, what: str, values: Tensor) -> None:
         if not values.isfinite().all():
@@ -169,7 +179,7 @@ class GradientLearner(abc.ABC):
         return {
             "hyperparameters": self.hyperparameters,
             "network": self.network.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
+            "optimizer": plain_state(self.optimizer),
             "num_timesteps": self.num_timesteps,
             "total_timesteps": self.total_timesteps,
             "walk": walk,
