@@ -269,7 +269,7 @@ class RAM(GradientLearner):
             means=means,  # (D, B, 2)
             drawn=torch.stack(rollout.drawn[:aims]),
             expected=None if self._leave_one_out else network.baseline(after.detach())[:decisions],
-            labels=labels[times],
+            labels=torch.stack([rollout.labels[t] for t in times]),
             rewards=paid,
             std=std,
             paths=h["paths"],
