@@ -118,6 +118,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     _add_run(evaluate)
     evaluate.add_argument("--placements", type=_positive, help="scenes of each image")
+    evaluate.add_argument(
+        "--average",
+        metavar="M",
+        type=_positive,
+        default=0,
+        help="also the error of M sampled paths a scene that answer together",
+    )
 
     compare = commands.add_parser(
         "compare",
@@ -310,6 +317,7 @@ def _evaluate(parsed: argparse.Namespace, _: dict[str, str]) -> int:
         placements=parsed.placements,
         checkpoint=parsed.checkpoint,
         device=parsed.device,
+        average=parsed.average,
     )
     return 0
 

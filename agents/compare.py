@@ -21,11 +21,12 @@ from .config import Config, env_parameters, load_resolved
 from .cost import Cost, cost
 from .environments import make_env, task_of
 from .errors import UserError
-from .evaluate import LEARNED, WHOLE, Split, evaluate_run, load_policy
+from .evaluate import WHOLE, Split, evaluate_run, load_policy
 from .gaze import gaze_class
 from .learners import LEARNERS
 from .row import Row, landing
 from .runs import RunFolder
+from .sentences import LEARNED
 
 OWN = "<!-- written by saccade compare -->"  # the first line of every compare.md
 

@@ -24,7 +24,8 @@ from .columns import (
 )
 from .compare import OWN, Comparison, Group, Section, is_comparison
 from .errors import UserError
-from .evaluate import UNMEASURED, sentence
+from .evaluate import UNMEASURED
+from .sentences import sentence
 from .tables import Table, interval_text
 
 MARK = "†"  # stands by what is shown more than glimpses
