@@ -1,4 +1,4 @@
-"""The command `saccade`: train, evaluate, compare, transfer, report, watch, play, and environments.
+"""The command `saccade`: everything from training to a page of results.
 
 A mistake of the user's is one line on stderr and exit code 2; Ctrl-C is exit code 130, SIGTERM 143.
 """
@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+from . import papers
 from .errors import UserError, did_you_mean
 
 _OVERRIDE = re.compile(r"--([a-z_]+\.[\w.]+)(?:=(.*))?", re.DOTALL)
@@ -118,6 +119,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     _add_run(evaluate)
     evaluate.add_argument("--placements", type=_positive, help="scenes of each image")
+    evaluate.add_argument(
+        "--average",
+        metavar="M",
+        type=_positive,
+        default=0,
+        help="also the error of M sampled paths a scene that answer together",
+    )
 
     compare = commands.add_parser(
         "compare",
@@ -154,6 +162,8 @@ def _parser() -> argparse.ArgumentParser:
     transfer.add_argument(
         "--output", metavar="DIR", help="where to write ('transfer-KEY' beside the first run)"
     )
+
+    papers.add_commands(commands, _positive)
 
     report = commands.add_parser(
         "report",
@@ -310,6 +320,7 @@ def _evaluate(parsed: argparse.Namespace, _: dict[str, str]) -> int:
         placements=parsed.placements,
         checkpoint=parsed.checkpoint,
         device=parsed.device,
+        average=parsed.average,
     )
     return 0
 
@@ -437,6 +448,7 @@ _COMMANDS = {
     "watch": _watch,
     "play": _play,
     "envs": _envs,
+    **papers.COMMANDS,
 }
 
 

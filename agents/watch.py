@@ -11,12 +11,12 @@ import numpy as np
 from gymnasium.error import DependencyNotInstalled
 
 from . import pictures
-from .compare import labels_of
 from .config import Config
 from .drawing import Drawing, Looks, draw, look, together
 from .environments import make_env
 from .errors import UserError
 from .evaluate import load_policy
+from .groups import labels_of
 from .runs import RunFolder
 
 SHOWN = 8  # images where none are chosen

@@ -14,9 +14,10 @@ from PIL import Image
 from saccade.agents import compare as module
 from saccade.agents import stats
 from saccade.agents.cli import main
-from saccade.agents.compare import compare, pool
+from saccade.agents.compare import compare
 from saccade.agents.comparison import comma_separated, markdown
 from saccade.agents.evaluate import Row
+from saccade.agents.groups import pool
 from saccade.agents.runs import RunFolder
 
 

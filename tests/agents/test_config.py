@@ -6,10 +6,15 @@ from pathlib import Path
 import pytest
 
 from saccade.agents import config
+from saccade.agents.cells import INDEX
 from saccade.agents.cli import main
 from saccade.agents.errors import UserError
 
-PACKAGED = sorted((Path(config.__file__).parent.parent / "configs").rglob("*.yaml"))
+PACKAGED = sorted(
+    file
+    for file in (Path(config.__file__).parent.parent / "configs").rglob("*.yaml")
+    if file.name != INDEX
+)
 MINIMAL = "env: {id: saccade/Digits-v0}\nagent: {name: ram}\n"
 
 
