@@ -190,7 +190,11 @@ def _parser() -> argparse.ArgumentParser:
         "--images", type=_natural, nargs="+", metavar="N", help="places in the split (the first 8)"
     )
     watch.add_argument("--format", choices=("gif", "mp4", "png"), default="gif", help="gif")
-    watch.add_argument("--output", metavar="DIR", help="where to write (the run's pictures)")
+    watch.add_argument(
+        "--output",
+        metavar="DIR",
+        help="where to write (the run's pictures; of a kept model, pictures/NAME here)",
+    )
 
     play = commands.add_parser(
         "play",

@@ -159,7 +159,8 @@ def _seed(
         raise damaged(run, split, error) from error
     if not current:
         print(f"{run.path}: evaluating on {split}", file=sys.stderr, flush=True)
-        evaluate_run(run, split, placements=placements, device=device)
+        found = evaluate_run(run, split, placements=placements, device=device)
+        return read_seed(run, config, split, found.as_dict())
     return read_seed(run, config, split)
 
 

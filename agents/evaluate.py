@@ -166,7 +166,7 @@ def evaluate_run(
     device: str | None = None,
     average: int = 0,
 ) -> Evaluation:
-    """Evaluate a run's checkpoint and store the table in its folder.
+    """Evaluate a run's checkpoint and store the table in its folder, unless it is a kept model.
 
     Writes `evaluation-<split>.md` and `evaluations.<split>` of metrics.json. `placements` is the
     number of scenes of each image; without it, the config's `train.eval_placements`. `average` asks
@@ -198,6 +198,8 @@ def evaluate_run(
         task_of(config).goal,
         averaged,
     )
+    if run.kept:
+        return found
     stored = run.metrics().get("evaluations", {})
     entry = found.as_dict() | {
         "placements": placements,

@@ -121,12 +121,16 @@ class Group:
         return self.own == WHOLE
 
 
-def read_seed(run: RunFolder, config: Config, split: str) -> Seed:
-    """A run with the evaluation on a split that its folder keeps; UserError where that is damaged
-    or missing."""
+def read_seed(
+    run: RunFolder, config: Config, split: str, entry: Mapping[str, Any] | None = None
+) -> Seed:
+    """A run with its evaluation on a split: `entry`, else the one that its folder keeps.
+
+    Raises UserError where that is damaged or missing.
+    """
     metrics = run.metrics()
     try:
-        entry = metrics["evaluations"][split]
+        entry = metrics["evaluations"][split] if entry is None else entry
         rows = {row.name: row for row in map(Row.from_dict, entry["rows"])}
         if own_gaze(config) not in rows:
             raise ValueError(f"no row of the {own_gaze(config)} gaze")

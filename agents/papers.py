@@ -1,4 +1,4 @@
-"""The commands about a paper's tables, `saccade reproduce`: their words, and what they do.
+"""The commands `saccade reproduce` and `saccade keep`: their words, and what they do.
 
 Light, as `cli.py` is: what a command needs is imported when it runs.
 """
@@ -54,6 +54,17 @@ def add_commands(commands: Any, positive: Callable[[str], int]) -> None:
         "--no-train", action="store_true", help="measure and write the page of what is there"
     )
 
+    keep = commands.add_parser(
+        "keep",
+        allow_abbrev=False,
+        help="a run's model as a small folder to give away",
+        description="Write a small run folder: the config, the best checkpoint without what "
+        "training alone needs, the essential numbers. 'saccade evaluate' and 'saccade watch' read "
+        "it like any run, and write nothing into it.",
+    )
+    keep.add_argument("run", metavar="RUN", help="a run folder")
+    keep.add_argument("folder", metavar="FOLDER", help="the new one, such as results/models/NAME")
+
 
 def _reproduce(parsed: argparse.Namespace, _: dict[str, str]) -> int:
     """Train what is missing, measure, write the page."""
@@ -94,6 +105,18 @@ def _reproduce(parsed: argparse.Namespace, _: dict[str, str]) -> int:
     return code
 
 
+def _keep(parsed: argparse.Namespace, _: dict[str, str]) -> int:
+    """Keep a run's model."""
+    from .keep import keep
+    from .runs import RunFolder
+
+    kept = keep(RunFolder.open(parsed.run), parsed.folder)
+    size = sum(file.stat().st_size for file in kept.path.rglob("*") if file.is_file())
+    print(f"{kept.path}: {size / 1e6:.2f} MB")
+    return 0
+
+
 COMMANDS: dict[str, Callable[[argparse.Namespace, dict[str, str]], int]] = {
     "reproduce": _reproduce,
+    "keep": _keep,
 }

@@ -271,11 +271,11 @@ def _number(value: float, form: str) -> str:
 def markdown(index: Index, groups: Groups, command: str, pictures: Mapping[str, str]) -> str:
     """The whole page. `pictures` are the addresses of learning curves by their table's name."""
     filled = sum(cell.name in groups for cell in index.cells)
-    source = f"{index.source}. " if index.source else ""
     lines = [
         f"# {index.title}",
         "",
-        f"{source}{filled} of {len(index.cells)} rows are filled. Made by",
+        *([f"{index.source}.", ""] if index.source else []),
+        f"{filled} of {len(index.cells)} rows are filled. Made by",
         "",
         "```",
         command,

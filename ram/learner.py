@@ -423,10 +423,11 @@ class RAM(GradientLearner):
 
     # ------------------------------------------------------------------ keeping
 
-    def save(self, path: str | os.PathLike[str]) -> None:
+    def save(self, path: str | os.PathLike[str], *, to_learn: bool = True) -> None:
         """Write all that is needed to go on exactly; the file is there whole or not at all.
 
         Only between updates, when callbacks are called: half an update cannot be taken up again.
+        Without `to_learn` the file is a third as large, and what is loaded from it only predicts.
         Raises FloatingPointError where the weights are no longer numbers.
         """
         if self._resident:
@@ -437,7 +438,7 @@ class RAM(GradientLearner):
             "task": self.task.to_dict(),
             "generator": self._generator.get_state(),
             "predict_generator": self._predict_generator.get_state(),
-            **self.kept(),
+            **self.kept(to_learn),
         }
         checkpoint.write(path, content)
 

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from . import distributed
 from .callbacks import Callback, Callbacks, Metrics
+from .checkpoint import CheckpointError
 from .descent import plain_state, scheduled
 
 KEPT = frozenset(
@@ -54,6 +55,7 @@ class GradientLearner(abc.ABC):
         self.between_updates = True
         self.metrics: Metrics = {}
         self._begun = False
+        self._learns = True  # whether what learning needs is there, which a checkpoint may lack
         self._walk: Mapping[str, Any] | None = None  # where a loaded learner's walk goes on
         self._callbacks = Callbacks()
         self._callback_states: dict[str, Any] = {}
@@ -72,8 +74,8 @@ class GradientLearner(abc.ABC):
         """What is measured on an evaluation split, under names that begin with `eval/`."""
 
     @abc.abstractmethod
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write a checkpoint."""
+    def save(self, path: str | os.PathLike[str], *, to_learn: bool = True) -> None:
+        """Write a checkpoint; without `to_learn` a smaller one, which only predicts."""
 
     @property
     def finished(self) -> bool:
@@ -97,8 +99,14 @@ class GradientLearner(abc.ABC):
         """Train until `num_timesteps` reaches `total_timesteps`; schedules run over all of them.
 
         A learner that was interrupted or loaded goes on where it stood. Raises RuntimeError where
-        there is no environment, FloatingPointError where the loss is no longer a number.
+        there is no environment, CheckpointError where it was saved to predict alone,
+        FloatingPointError where the loss is no longer a number.
         """
+        if not self._learns:
+            raise CheckpointError(
+                "saved to predict alone, without the optimiser's state: to go on, load a "
+                "checkpoint of the run that it came from"
+            )
         if self.env is None:
             name = type(self).__name__
             raise RuntimeError(f"to learn, load with an environment: {name}.load(path, env=env)")
@@ -168,11 +176,14 @@ class GradientLearner(abc.ABC):
             values = values.copy()  # PyTorch knows no tensors that must not be written
         return torch.as_tensor(values, device=self.device)
 
-    def kept(self) -> dict[str, Any]:
+    def kept(self, to_learn: bool = True) -> dict[str, Any]:
         """What a checkpoint holds of every learner: see KEPT.
 
         Only between updates, when callbacks are called: half an update cannot be taken up again.
+        Without `to_learn` what learning alone needs is left empty.
         """
+        if not to_learn:
+            return {**self.kept(), "optimizer": None, "walk": None, "callbacks": {}}
         walk = self._walk
         if self._begun:
             walk = distributed.whole_walk(self.env.unwrapped.walk_state())
@@ -189,7 +200,9 @@ class GradientLearner(abc.ABC):
     def take_up(self, content: Mapping[str, Any]) -> None:
         """Go on from what `kept` returned; raises what PyTorch does where it does not fit."""
         self.network.load_state_dict(content["network"])
-        self.optimizer.load_state_dict(content["optimizer"])
+        self._learns = content["optimizer"] is not None
+        if self._learns:
+            self.optimizer.load_state_dict(content["optimizer"])
         self.num_timesteps = content["num_timesteps"]
         self.total_timesteps = content["total_timesteps"]
         self._walk = content["walk"]
