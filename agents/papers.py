@@ -100,7 +100,7 @@ def _reproduce(parsed: argparse.Namespace, _: dict[str, str]) -> int:
     words += [f"--seeds {parsed.seeds}"] if parsed.seeds > 1 else []
     words += [f"--to {shlex.quote(parsed.to)}"] if parsed.to else []
     files = reproduction.write(index, groups, " ".join(words), page)
-    print(reproduce.listing(wanted))
+    print(reproduce.listing(asked()))
     print("Written: " + " ".join(shlex.quote(str(file)) for file in files), file=sys.stderr)
     return code
 
