@@ -119,7 +119,7 @@ def test_a_stored_evaluation_is_used_while_it_is_of_the_best_checkpoint(runs, mo
     monkeypatch.setattr(
         module,
         "evaluate_run",
-        lambda run, *a, **k: (asked.append(run.path.name), plain(run, *a, **k)),
+        lambda run, *a, **k: (asked.append(run.path.name), plain(run, *a, **k))[1],
     )
     paths = [runs / "seed-0", runs / "seed-1"]
     stored = json.loads((runs / "seed-0" / "metrics.json").read_text())["evaluations"]
