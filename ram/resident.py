@@ -30,7 +30,7 @@ class Resident:
     On a CUDA device they are captured once and replayed; elsewhere, and in a process group, they
     run as they are written.
 
-    State: what goes into an update (`begun`, labels, noise, spread), in tensors that stay where
+    State: what goes into an update (first observation, labels, noise, spread), in tensors that stay where
     they are, and what comes out.
     """
 
@@ -124,13 +124,18 @@ class Resident:
         side.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(side):
             for _ in range(_WARM_UP):
-                loss, update = learner.learn_from(self._look(self._inputs), self._inputs["std"])
-                update.numbers(learner._gradient(loss))
+                self._gradient()
         torch.cuda.current_stream().wait_stream(side)
         learner.optimizer.zero_grad(set_to_none=True)
         self._graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(self._graph):
-            loss, update = learner.learn_from(self._look(self._inputs), self._inputs["std"])
-            norm = learner._gradient(loss)
+            self._numbers = self._gradient()
             learner.optimizer.step()
-            self._numbers = update.numbers(norm)
+
+    def _gradient(self) -> Tensor:
+        """Leave an update's gradient with the weights; what is measured.
+
+        Nothing of it stays alive but that: a capture wants its backward pass to itself.
+        """
+        loss, update = self._learner.learn_from(self._look(self._inputs), self._inputs["std"])
+        return update.numbers(self._learner._gradient(loss))
