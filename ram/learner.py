@@ -30,6 +30,7 @@ from .resident import Resident
 from .rollout import Rollout
 from .task import Task, make
 from .training import KEPT, GradientLearner
+from .validating import validate
 
 __all__ = ["RAM", "CheckpointError"]
 
@@ -376,50 +377,9 @@ class RAM(GradientLearner):
     def validate(self, env: VectorEnv) -> Metrics:
         """Error, mean reward and cross-entropy (nats) of one deterministic path a scene of `env`.
 
-        The cross-entropy is of the answers that were due; there is none in other tasks.
-
-        `env` has autoreset disabled; each scene of its split is walked once, whatever the number
-        of lanes.
+        See `validating.validate`.
         """
-        core: Any = env.unwrapped
-        scenes, lanes = core.split_length, env.num_envs
-        due = self.task.due(core.glimpses) if self.task.judged == "answer" else []
-        right = reward_sum = nats = glimpses = 0.0
-        for first in range(0, scenes, lanes):
-            index = np.minimum(np.arange(first, first + lanes), scenes - 1)
-            real = slice(0, min(lanes, scenes - first))  # the rest of the last batch only fills it
-            observation, info = env.reset(options={"index": index})
-            state: Any = None
-            stops, hits = [], []
-            for t in range(core.glimpses):
-                label = info["label"]
-                action, state = self.predict(observation, state, deterministic=True)
-                if self.task.stop:  # played to the end, and cut where it would have stopped
-                    action, stopped = self.task.go_on(action)
-                    stops.append(stopped)
-                    hits.append(self.scores(state).argmax(-1) == label)
-                observation, reward, _, _, info = env.step(action)
-                reward_sum += 0.0 if stops else float(reward[real].sum())
-                if t in due:
-                    truth = self.scores(state)[np.arange(lanes), label]
-                    nats -= float(truth[real].sum(dtype=np.float64))
-            success, length = info["is_success"], np.full(lanes, core.glimpses)
-            if stops:
-                cost = self.task.glimpse_cost
-                when, right_then = torch.tensor(np.stack(stops)), torch.tensor(np.stack(hits))
-                episodes = halted(when, right_then, cost)
-                reward_sum += float(episodes.rewards[:, real].sum())
-                success, length = episodes.right.numpy(), episodes.length.numpy()
-            right += float(success[real].sum())
-            glimpses += float(length[real].sum())
-        found = {
-            "eval/error": 1 - right / scenes,
-            "eval/mean_reward": reward_sum / scenes,
-            "eval/mean_ep_length": glimpses / scenes,
-        }
-        if due:
-            found["eval/cross_entropy"] = nats / scenes / len(due)
-        return found
+        return validate(self, env)
 
     # ------------------------------------------------------------------ keeping
 

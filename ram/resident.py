@@ -30,8 +30,8 @@ class Resident:
     On a CUDA device they are captured once and replayed; elsewhere, and in a process group, they
     run as they are written.
 
-    State: what goes into an update (first observation, labels, noise, spread), in tensors that stay where
-    they are, and what comes out.
+    State: what goes into an update (first observation, labels, noise, spread), in tensors that
+    stay where they are, and what comes out.
     """
 
     def __init__(self, learner: RAM, episode: Episode) -> None:
