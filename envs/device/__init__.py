@@ -38,9 +38,7 @@ def upload(values: Any, device: torch.device) -> Tensor:
     return torch.tensor(values).pin_memory().to(device, non_blocking=True)
 
 
-def places_of(
-    lanes: NDArray[np.int64] | slice, count: int, device: torch.device
-) -> slice | Tensor:
+def places_of(lanes: NDArray[np.int64] | slice, count: int, device: torch.device) -> slice | Tensor:
     """What indexes the places of `lanes` (ascending, of `count`) on a device."""
     if isinstance(lanes, slice):
         return lanes
