@@ -27,6 +27,8 @@ from ray.rllib.env.single_agent_env_runner import SingleAgentEnvRunner
 class ShardRunner(SingleAgentEnvRunner):
     """A runner whose lanes are its part of all runners' lanes: no image twice in an epoch."""
 
+    config: Any
+
     def make_env(self) -> None:
         if self.worker_index:  # 0 is in the process that learns, and samples where it is alone
             shard = (self.worker_index - 1, self.num_workers)

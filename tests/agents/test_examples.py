@@ -137,7 +137,7 @@ def test_rllibs_remote_runners_share_an_epoch_and_train():
         _, info = runner.env.reset(seed=runner._seed)
         seen = [one["index"] for one in info]
         core = runner.env.unwrapped
-        while len(seen) < core.split_length // 2:
+        while len(seen) + core.num_envs <= core.split_length // 2:
             seen += core.reset()[1]["index"].tolist()
         return os.getpid(), seen
 
