@@ -1,4 +1,4 @@
-"""The command `saccade`: train, sweep, evaluate, compare, report, watch, play and the rest.
+"""The command `saccade`: everything from training to a page of results.
 
 A mistake of the user's is one line on stderr and exit code 2; Ctrl-C is exit code 130, SIGTERM 143.
 """
@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from . import sweeping
+from . import papers, sweeping
 from .errors import UserError, did_you_mean
 from .words import natural, positive, settings, take_overrides
 
@@ -121,6 +121,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     _add_run(evaluate)
     evaluate.add_argument("--placements", type=positive, help="scenes of each image")
+    evaluate.add_argument(
+        "--average",
+        metavar="M",
+        type=positive,
+        default=0,
+        help="also the error of M sampled paths a scene that answer together",
+    )
 
     compare = commands.add_parser(
         "compare",
@@ -158,6 +165,8 @@ def _parser() -> argparse.ArgumentParser:
         "--output", metavar="DIR", help="where to write ('transfer-KEY' beside the first run)"
     )
 
+    papers.add_commands(commands, positive)
+
     report = commands.add_parser(
         "report",
         allow_abbrev=False,
@@ -183,7 +192,11 @@ def _parser() -> argparse.ArgumentParser:
         "--images", type=natural, nargs="+", metavar="N", help="places in the split (the first 8)"
     )
     watch.add_argument("--format", choices=("gif", "mp4", "png"), default="gif", help="gif")
-    watch.add_argument("--output", metavar="DIR", help="where to write (the run's pictures)")
+    watch.add_argument(
+        "--output",
+        metavar="DIR",
+        help="where to write (the run's pictures; of a kept model, pictures/NAME here)",
+    )
 
     play = commands.add_parser(
         "play",
@@ -278,6 +291,7 @@ def _evaluate(parsed: argparse.Namespace, _: dict[str, str]) -> int:
         placements=parsed.placements,
         checkpoint=parsed.checkpoint,
         device=parsed.device,
+        average=parsed.average,
     )
     return 0
 
@@ -406,6 +420,7 @@ _COMMANDS = {
     "watch": _watch,
     "play": _play,
     "envs": _envs,
+    **papers.COMMANDS,
 }
 
 

@@ -22,9 +22,11 @@ from .columns import (
     legend,
     reported,
 )
-from .compare import OWN, Comparison, Group, Section, is_comparison
+from .compare import OWN, Comparison, Section, is_comparison
 from .errors import UserError
-from .evaluate import UNMEASURED, sentence
+from .evaluate import UNMEASURED
+from .groups import Group
+from .sentences import sentence
 from .tables import Table, interval_text
 
 MARK = "†"  # stands by what is shown more than glimpses

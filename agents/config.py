@@ -5,6 +5,7 @@
     train:  {total_timesteps: 2_000_000, ...}                     fields of TrainConfig
     seed: 0
     device: cpu
+    base: ram_mnist                                               a config that this one changes
 
 Keys, types and defaults of `env` and `agent` are those of the signatures that they end up in, said
 there once: the environment id's vector entry point, and the learner's `__init__`. Reading happens
@@ -125,25 +126,56 @@ def load(
     `origins` says of overrides where they come from, if not from options of the command line.
 
     A bare name (`ram_mnist`, `soft/stn_digits`) or a path that is not there is looked for among the
-    packaged configs.
+    packaged configs, and so is a `base`, which is first looked for beside the file that names it.
     Raises UserError, one line, naming the key and the nearest right one.
     """
     file = find(path)
-    try:
-        text = file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: {getattr(error, 'strerror', None) or error}") from None
-    document = read_yaml(text, str(path))
-    if document is None:
-        document = {}
-    if not isinstance(document, dict):
-        raise UserError(f"{path}: should hold keys and values, such as 'seed: 0'")
+    document = _document(file, str(path))
     origin = {}
     for dotted, value in (overrides or {}).items():
         _override(document, dotted, value)
         origin[dotted] = (origins or {}).get(dotted, f"--{dotted}")
     name = file.stem if file.name != "config.yaml" else file.resolve().parent.name
     return resolve({"name": name, **document}, str(path), origin)
+
+
+def _document(file: Path, source: str, below: tuple[Path, ...] = ()) -> dict[str, Any]:
+    """What a file holds, laid over what its `base` holds: key by key within env, agent and train.
+
+    `below` are the files that lead here, so that none is its own base. A base has no name to give.
+    """
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{source}: {getattr(error, 'strerror', None) or error}") from None
+    document = read_yaml(text, source)
+    if document is None:
+        document = {}
+    if not isinstance(document, dict):
+        raise UserError(f"{source}: should hold keys and values, such as 'seed: 0'")
+    if "base" not in document:
+        return document
+    named = document.pop("base")
+    if not isinstance(named, str):
+        raise UserError(f"{source}: 'base' must name a config file, got {shown(named)}")
+    beside = file.resolve().parent / named
+    try:
+        base = (beside if beside.is_file() else find(named)).resolve()
+    except (OSError, ValueError) as error:  # a name that no file can have
+        raise UserError(f"{source}: base {shown(named)}: {error}") from None
+    except UserError as error:
+        raise UserError(f"{source}: base {error}") from None
+    below = (*below, file.resolve())
+    if base in below:
+        raise UserError(f"{source}: base {named}: leads back to this file, which is then its own")
+    merged = _document(base, f"{source}: base {named}", below)
+    merged.pop("name", None)
+    for key, value in document.items():
+        under = merged.get(key)
+        if key in _PARTS and isinstance(under, dict) and isinstance(value, dict | None):
+            value = {**under, **(value or {})}
+        merged[key] = value
+    return merged
 
 
 def load_resolved(path: str | Path) -> Config:

@@ -13,7 +13,7 @@ import contextlib
 import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from ..envs.files import write_text
 from . import attention, gaze, scanpath, stats
+from .averaging import Averaged, averaged_error, images_of
 from .columns import (
     ATTENTION_LEGEND,
     GAZE,
@@ -41,13 +42,13 @@ from .errors import UserError
 from .gazed import GazedVectorEnv
 from .learners import LEARNERS
 from .rollout import Episodes, rollout, shown
-from .row import SCANPATH_MEASURES, Row, plain
+from .row import SCANPATH_MEASURES, Row, packed, plain
 from .runs import RunFolder
+from .sentences import LEARNED, remarks, sentence
 from .tables import Table, interval_text
 
 Split = Literal["validation", "test"]
 
-LEARNED = "learned"
 WHOLE = "whole image"
 GLIMPSED = "glimpses"  # the map of a path: how often each pixel lay in its finest patch
 
@@ -58,7 +59,7 @@ class Evaluation:
 
     `priors` say where attention lands that knows the scenes' boxes alone; they are empty where
     every target's box is the whole image, so that there is nothing to measure. `goal` says what
-    success is.
+    success is. `averaged` is there where it was asked for and the policy's answers can be averaged.
     """
 
     env_id: str
@@ -69,6 +70,7 @@ class Evaluation:
     rows: tuple[Row, ...]
     priors: Mapping[str, attention.Landing] = field(default_factory=dict)
     goal: str = ""
+    averaged: Averaged | None = None
 
     @property
     def learned(self) -> Row:
@@ -83,7 +85,7 @@ class Evaluation:
         """In words: what a gaze sees more, and whether it is ahead of each control."""
         own = self.rows[0].name
         return [
-            *_remarks(own),
+            *remarks(own),
             *(sentence(r.name, r.behind, own) for r in self.rows if r.behind is not None),
         ]
 
@@ -97,6 +99,7 @@ class Evaluation:
             "rows": [row.as_dict() for row in self.rows],
             "priors": plain(dict(self.priors)),
             "sentences": self.sentences(),
+            "averaged": None if self.averaged is None else plain(asdict(self.averaged)),
         }
 
     def markdown(self) -> str:
@@ -114,6 +117,8 @@ class Evaluation:
         ]
         if self.rows[0].name == WHOLE:
             return "\n".join([*lines, *self._attention(), ""])
+        if self.averaged is not None:
+            lines += [self.averaged.sentence(), ""]
         lines += [
             *(f"- {sentence}" for sentence in self.sentences()),
             "",
@@ -159,11 +164,13 @@ def evaluate_run(
     placements: int | None = None,
     checkpoint: str | None = None,
     device: str | None = None,
+    average: int = 0,
 ) -> Evaluation:
-    """Evaluate a run's checkpoint and store the table in its folder.
+    """Evaluate a run's checkpoint and store the table in its folder, unless it is a kept model.
 
     Writes `evaluation-<split>.md` and `evaluations.<split>` of metrics.json. `placements` is the
-    number of scenes of each image; without it, the config's `train.eval_placements`.
+    number of scenes of each image; without it, the config's `train.eval_placements`. `average` asks
+    for the error of so many sampled paths a scene too, see `averaging.py`.
     """
     if split not in ("validation", "test"):
         raise UserError(f"no split to evaluate is called '{split}' (known: validation, test)")
@@ -179,6 +186,7 @@ def evaluate_run(
     started = time.perf_counter()
     rows, priors = _evaluate(policy, make, split, placements, config.seed)
     scenes = sizes[split]
+    averaged = averaged_error(policy, config, split, placements, average) if average else None
     found = Evaluation(
         config.env.id,
         split,
@@ -188,7 +196,10 @@ def evaluate_run(
         rows,
         priors,
         task_of(config).goal,
+        averaged,
     )
+    if run.kept:
+        return found
     stored = run.metrics().get("evaluations", {})
     entry = found.as_dict() | {
         "placements": placements,
@@ -219,7 +230,7 @@ def _evaluate(
     if getattr(policy, "whole", False):
         with contextlib.closing(env):
             seen = rollout(policy, env)
-            row = _whole_row(policy, seen, env, _images(seen, core, placements))
+            row = _whole_row(policy, seen, env, images_of(seen.index, core, placements))
             return (row,), attention.priors(seen.boxes, height, width)
     gazed = isinstance(env, GazedVectorEnv)
     own, bare = (env.name, env.env) if gazed else (LEARNED, env)
@@ -236,7 +247,7 @@ def _evaluate(
         "centre": gaze.center_path(glimpses),
         "fixed path": path,
     }
-    images = _images(learned, core, placements)
+    images = images_of(learned.index, core, placements)
     rows = [_row(own, learned, core, images)]
     for name, paths in controls.items():
         if name == own or (gazed and (learned.fixations == paths).all()):
@@ -245,13 +256,6 @@ def _evaluate(
         rows.append(_row(name, seen, core, images, against=learned))
     env.close()
     return tuple(rows), attention.priors(learned.boxes, height, width)
-
-
-def _images(seen: Episodes, core: Any, placements: int) -> NDArray[np.int64] | None:
-    """Which image each scene shows, where one stands in several: they are one in intervals."""
-    if placements == 1:
-        return None
-    return seen.index % (int(core.split_length) // placements)
 
 
 def _whole_row(policy: Any, seen: Episodes, env: Any, images: NDArray[np.int64] | None) -> Row:
@@ -269,6 +273,7 @@ def _whole_row(policy: Any, seen: Episodes, env: Any, images: NDArray[np.int64] 
         attention=landed,
         attention_map=name,
         reports=_reports(seen, images),
+        right=packed(seen.success),
     )
 
 
@@ -324,43 +329,8 @@ def _row(
         ),
         attention_map=GLIMPSED,
         reports=_reports(seen, images),
+        right=packed(seen.success) if against is None else "",
     )
-
-
-def sentence(control: str, behind: stats.Interval, own: str = LEARNED) -> str:
-    """Whether the `own` gaze is ahead of a control, which is `behind` it by a share of error."""
-    points = behind.scaled(100)
-    ends = f"{points.low:+.2f} to {points.high:+.2f}"
-    if behind.low > 0:
-        return (
-            f"The {own} gaze is ahead of {_CALLED[control]} by {points.estimate:.2f} points"
-            f" of error ({ends})."
-        )
-    better = behind.high < 0
-    verdict = "does better than" if better else "is not told apart from"
-    if control == "random":
-        verdict = "do better than" if better else "are not told apart from"
-    return (
-        f"**{_CALLED[control].capitalize()} {verdict} the {own} gaze here**: a difference of"
-        f" {points.estimate:+.2f} points of error ({ends})."
-    )
-
-
-_CALLED = {
-    "random": "random fixations",
-    "centre": "the centre alone",
-    "fixed path": "the fixed path",
-}
-
-# What a gaze may see that no policy does.
-_REMARKS = {"image": "sees the whole image before it looks", "box": "is told where the target is"}
-
-
-def _remarks(own: str) -> list[str]:
-    reveal = gaze.gaze_class(own).reveal if own in gaze.GAZES else ()
-    return [
-        f"The {own} gaze {_REMARKS[key]}; the classifier sees its glimpses alone." for key in reveal
-    ]
 
 
 def _results(first: Row) -> list[Column]:

@@ -17,7 +17,8 @@ from .curves import read_scalars
 from .errors import UserError
 
 if TYPE_CHECKING:
-    from .compare import Comparison, Group, Section
+    from .compare import Comparison, Section
+    from .groups import Group
     from .transfer import Transfer
 
 # Okabe and Ito's colours, told apart by colour-blind readers too; then again with other strokes.

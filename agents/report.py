@@ -15,9 +15,10 @@ from typing import Any
 from ..envs.files import write_text
 from . import comparison as words
 from . import figures
-from .compare import Comparison, Group
+from .compare import Comparison
 from .errors import UserError
 from .evaluate import load_policy
+from .groups import Group
 from .pictures import png_bytes
 from .watch import draw_run
 

@@ -118,6 +118,11 @@ class RunFolder:
         finally:
             os.close(handle)
 
+    @property
+    def kept(self) -> bool:
+        """Whether it is a kept model (`keep.py`), which is read and not written into."""
+        return bool(self.metrics().get("kept"))
+
     def tidy(self) -> None:
         """Remove half-written files that a killed process left."""
         for folder in (self.path, self.checkpoints, self.pictures):

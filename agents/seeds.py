@@ -1,6 +1,6 @@
-"""Seeds of one config side by side: each a process and a run folder of its own.
+"""Trainings side by side, such as seeds of one config: each a process and a run folder of its own.
 
-The processes share nothing. Their lines come out under their seeds; Ctrl-C and SIGTERM are passed
+The processes share nothing. Their lines come out under their labels; Ctrl-C and SIGTERM are passed
 on, so that each saves its checkpoint, and a second Ctrl-C too, which ends them at once.
 """
 
@@ -14,7 +14,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import IO
@@ -25,10 +25,10 @@ _FOLDER = re.compile(r"^Run folder: (.*?)    curves: ")
 
 
 @dataclass(eq=False)
-class _Training:
-    """One seed's process: what it said last, its folder once it told, its exit code at the end."""
+class Training:
+    """One process: its label, what it said last, its folder once it told, its code at the end."""
 
-    seed: int
+    label: str
     process: subprocess.Popen[str]
     folder: str | None = None
     last: str = ""
@@ -36,11 +36,45 @@ class _Training:
     code: int = 0
 
 
+@dataclass(frozen=True)
+class Outcome:
+    """How trainings ended: those begun in the order given, labels of the others, what stopped them.
+
+    `stopped` is the number of a signal, None where none came.
+    """
+
+    done: Sequence[Training]
+    waiting: Sequence[str]
+    stopped: int | None
+
+    @property
+    def failed(self) -> list[Training]:
+        """Those that ended with an error, or early."""
+        return [training for training in self.done if training.code]
+
+    @property
+    def code(self) -> int:
+        """0 where all finished, 128 and the number of a signal that ended them early, else the code
+        of the first that failed."""
+        if self.stopped is not None and (self.failed or self.waiting):
+            return 128 + self.stopped
+        return abs(self.failed[0].code) if self.failed else 0
+
+    def tell(self) -> None:
+        """On stderr: what was not begun, and why some failed."""
+        if self.waiting:
+            print(f"Not begun: {', '.join(self.waiting)}", file=sys.stderr)
+        if self.stopped is None:
+            for training in self.failed:
+                why = training.last.removeprefix("saccade: ") or f"exit code {training.code}"
+                print(f"saccade: {training.label} failed: {why}", file=sys.stderr)
+
+
 @dataclass
 class _Stop:
     """The first signal that came, and to whom signals are passed on."""
 
-    running: list[_Training] = field(default_factory=list)
+    running: list[Training] = field(default_factory=list)
     signal: int | None = None
 
     def __call__(self, number: int, frame: object) -> None:
@@ -54,17 +88,35 @@ def train_seeds(
 ) -> int:
     """Run `saccade train ARGUMENTS --seed S` for each seed, `jobs` at a time; the exit code.
 
-    0 where all finished, 128 and the signal's number after one that ended them early, else the code
-    of the first seed that failed: the others go on. Prints the folders and the command that
-    compares them, on `split` if it is given.
+    See `Outcome.code`. Prints the folders and the command that compares them, on `split` if it is
+    given.
     """
-    waiting = list(seeds)
-    done: list[_Training] = []
-    said: queue.Queue[tuple[_Training, str, str | None]] = queue.Queue()
+    outcome = side_by_side({f"seed {seed}": [*arguments, f"--seed={seed}"] for seed in seeds}, jobs)
+    finished = [t.folder for t in outcome.done if not t.code and t.folder]
+    if finished:
+        print("Run folders:")
+        for folder in finished:
+            print(f"  {folder}")
+        chosen = f" --split {split}" if split == "test" else ""
+        print(f"Compare them: saccade compare {' '.join(map(shlex.quote, finished))}{chosen}")
+    sys.stdout.flush()
+    outcome.tell()
+    return outcome.code
+
+
+def side_by_side(trainings: Mapping[str, Sequence[str]], jobs: int) -> Outcome:
+    """Run `saccade train ARGUMENTS` for the arguments under each label, `jobs` at a time.
+
+    Where one fails the others go on; a signal ends all, each with its checkpoint.
+    """
+    waiting = list(trainings)
+    done: list[Training] = []
+    said: queue.Queue[tuple[Training, str, str | None]] = queue.Queue()
     with _passing_on() as stop:
         while stop.running or (waiting and stop.signal is None):
             while waiting and stop.signal is None and len(stop.running) < jobs:
-                stop.running.append(_start(arguments, waiting.pop(0), said))
+                label = waiting.pop(0)
+                stop.running.append(_start(label, trainings[label], said))
             training, name, line = said.get()
             if line is not None:
                 _say(training, name, line)
@@ -74,7 +126,9 @@ def train_seeds(
                 training.code = training.process.wait()
                 stop.running.remove(training)
                 done.append(training)
-    return _conclude(done, waiting, stop.signal, split)
+    order = list(trainings)
+    done.sort(key=lambda training: order.index(training.label))
+    return Outcome(done, waiting, stop.signal)
 
 
 def default_jobs(threads: int) -> int:
@@ -87,10 +141,10 @@ def default_jobs(threads: int) -> int:
 
 
 def _start(
-    arguments: Sequence[str], seed: int, said: queue.Queue[tuple[_Training, str, str | None]]
-) -> _Training:
+    label: str, arguments: Sequence[str], said: queue.Queue[tuple[Training, str, str | None]]
+) -> Training:
     process = subprocess.Popen(
-        [sys.executable, "-m", f"{__package__}.cli", "train", *arguments, f"--seed={seed}"],
+        [sys.executable, "-m", f"{__package__}.cli", "train", *arguments],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -99,7 +153,7 @@ def _start(
         # A terminal's Ctrl-C goes to its whole process group; these get it from here, once.
         process_group=0,
     )
-    training = _Training(seed, process)
+    training = Training(label, process)
     assert process.stdout is not None and process.stderr is not None
     for name, stream in (("stdout", process.stdout), ("stderr", process.stderr)):
         threading.Thread(target=_read, args=(training, name, stream, said), daemon=True).start()
@@ -107,10 +161,10 @@ def _start(
 
 
 def _read(
-    training: _Training,
+    training: Training,
     name: str,
     stream: IO[str],
-    said: queue.Queue[tuple[_Training, str, str | None]],
+    said: queue.Queue[tuple[Training, str, str | None]],
 ) -> None:
     with stream:
         for line in stream:
@@ -118,37 +172,13 @@ def _read(
     said.put((training, name, None))
 
 
-def _say(training: _Training, name: str, line: str) -> None:
+def _say(training: Training, name: str, line: str) -> None:
     out = sys.stdout if name == "stdout" else sys.stderr
-    print(f"seed {training.seed} | {line}", file=out, flush=True)
+    print(f"{training.label} | {line}", file=out, flush=True)
     if name == "stderr":
         training.last = line
     elif match := _FOLDER.match(line):
         training.folder = match[1]
-
-
-def _conclude(
-    done: Sequence[_Training], waiting: Sequence[int], stopped: int | None, split: str | None
-) -> int:
-    done = sorted(done, key=lambda training: training.seed)
-    finished = [training.folder for training in done if not training.code and training.folder]
-    failed = [training for training in done if training.code]
-    if finished:
-        print("Run folders:")
-        for folder in finished:
-            print(f"  {folder}")
-        chosen = f" --split {split}" if split == "test" else ""
-        print(f"Compare them: saccade compare {' '.join(map(shlex.quote, finished))}{chosen}")
-    sys.stdout.flush()
-    if waiting:
-        print(f"Not begun: seeds {', '.join(map(str, waiting))}", file=sys.stderr)
-    if stopped is None:
-        for training in failed:
-            why = training.last.removeprefix("saccade: ") or f"exit code {training.code}"
-            print(f"saccade: seed {training.seed} failed: {why}", file=sys.stderr)
-    if stopped is not None and (failed or waiting):
-        return 128 + stopped
-    return abs(failed[0].code) if failed else 0
 
 
 @contextmanager

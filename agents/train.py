@@ -84,6 +84,8 @@ def resume(path: str | Path, callbacks: Sequence[Callback] = ()) -> Finished:
     run = RunFolder.open(path)
     config = load_resolved(run.config)
     with _together(config), _claimed(run):
+        if run.kept:
+            raise UserError(f"{path}: a kept model, without what training needs: train anew")
         if run.metrics().get("finished"):
             raise UserError(f"{path}: has finished, there is nothing to resume")
         if distributed.world().first:

@@ -16,12 +16,13 @@ from typing import Any
 
 from ..envs.files import write_bytes, write_text
 from . import figures, stats
-from .compare import bundles_of, labels_of, open_runs
+from .compare import open_runs
 from .config import Config, env_parameters, resolve
 from .cost import Cost, cost
 from .environments import make_env
 from .errors import UserError, did_you_mean
 from .evaluate import Split, load_policy
+from .groups import bundles_of, labels_of
 from .rollout import rollout
 from .runs import RunFolder
 from .tables import Table, interval_text

@@ -11,15 +11,16 @@ import numpy as np
 from gymnasium.error import DependencyNotInstalled
 
 from . import pictures
-from .compare import labels_of
 from .config import Config
 from .drawing import Drawing, Looks, draw, look, together
 from .environments import make_env
 from .errors import UserError
 from .evaluate import load_policy
+from .groups import labels_of
 from .runs import RunFolder
 
 SHOWN = 8  # images where none are chosen
+PICTURES = Path("pictures")  # of kept models, which are not written into
 
 Split = Literal["validation", "test"]
 
@@ -36,12 +37,14 @@ def watch(
 ) -> list[Path]:
     """Draw where a run looks on scenes `images` of a split: a PNG, and an animation of paths.
 
-    Returns the files written, in the run's `pictures` or in `output`; "png" makes no animation,
+    Returns the files written, in the run's `pictures` (of a kept model: in `pictures/<its name>` of
+    the working folder) or in `output`; "png" makes no animation,
     and there is none of what does not move.
     """
     config, policy, _ = load_policy(run, checkpoint, device)
     drawing = draw_run(config, policy, split, images)
-    stem = _stem(run.pictures if output is None else output, drawing.name, split, images)
+    own = PICTURES / run.path.resolve().name if run.kept else run.pictures
+    stem = _stem(own if output is None else output, drawing.name, split, images)
     with _writing(stem.parent):
         files = [pictures.save_png(f"{stem}.png", drawing.picture)]
         if form != "png" and drawing.film is not None:
@@ -61,7 +64,8 @@ def watch_together(
 ) -> list[Path]:
     """Draw where several runs look on the same scenes, a row each, a column for each run.
 
-    Returns the file written, beside the first run or in `output`. Raises UserError where the runs'
+    Returns the file written, beside the first run (of a kept model: in `pictures` of the working
+    folder) or in `output`. Raises UserError where the runs'
     environments do not show the same scenes.
     """
     loaded = [load_policy(run, checkpoint, device)[:2] for run in runs]
@@ -76,7 +80,7 @@ def watch_together(
             raise UserError(
                 f"{run.path}: shows other scenes than {runs[0].path}: watch runs of one environment"
             )
-    beside = runs[0].path.resolve().parent
+    beside = PICTURES if runs[0].kept else runs[0].path.resolve().parent
     stem = _stem(beside if output is None else output, "attention", split, images)
     with _writing(stem.parent):
         return [pictures.save_png(f"{stem}.png", together(found))]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 
@@ -25,6 +25,36 @@ def make_optimizer(
     return torch.optim.SGD(
         parameters, learning_rate, momentum=momentum, weight_decay=weight_decay, fused=True
     )
+
+
+def make_capturable(optimizer: torch.optim.Optimizer, device: torch.device) -> None:
+    """Let a CUDA graph hold its steps: what they depend on is in tensors that stay there.
+
+    The weights stay as they are.
+    """
+    for group in optimizer.param_groups:
+        group["capturable"] = True
+        group["lr"] = torch.zeros((), device=device)
+    if optimizer.state:
+        return
+    for group in optimizer.param_groups:
+        for weights in group["params"]:
+            weights.grad = torch.zeros_like(weights)
+    optimizer.step()  # which makes its moments, at a rate of 0
+    for moments in optimizer.state.values():
+        if "step" in moments:
+            moments["step"].zero_()
+
+
+def plain_state(optimizer: torch.optim.Optimizer) -> dict[str, Any]:
+    """Its `state_dict`, which any device can take up."""
+    state = optimizer.state_dict()
+    plain = {"capturable": False}
+    groups = [
+        {name: plain.get(name, value) for name, value in group.items()} | {"lr": float(group["lr"])}
+        for group in state["param_groups"]
+    ]
+    return {**state, "param_groups": groups}
 
 
 def scheduled(schedule: Schedule, progress: float, warmup: float = 0.2) -> float:

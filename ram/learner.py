@@ -26,6 +26,8 @@ from .hyperparameters import check, types_of
 from .loss import hybrid_loss
 from .networks import LookingNetwork, RAMNetwork
 from .recorder import Recorder, Update
+from .resident import Resident
+from .rollout import Rollout
 from .task import Task, make
 from .training import KEPT, GradientLearner
 
@@ -185,64 +187,89 @@ class RAM(GradientLearner):
 
     def _start(self) -> None:
         self._recorder = Recorder(self.hyperparameters["log_interval"])
+        self._resident: Resident | None = None
+        self._asked_resident = False  # whether it is known if there is one
 
     def _update(self, env: Any) -> Metrics:
         """An episode of T glimpses in every lane, then a step down the gradient of its loss."""
-        h, network, std, task = self.hyperparameters, self.network, self.std, self.task
-        acting = task.judged == "act"
         glimpses, lanes = env.unwrapped.glimpses, env.num_envs  # T, B
-
-        # Look: a glimpse, the core's state after it, a fixation drawn from that state.
-        noise = self._drawn(torch.randn, (glimpses, lanes, 2), 1).to(self.device)
+        if not self._asked_resident:
+            self._resident, self._asked_resident = Resident.of(self, env), True
+        noise = self._drawn(torch.randn, (glimpses, lanes, 2), 1)
         observation, info = self._reset(env)
+        if self._resident:
+            measured = self._resident.update(self._seen(observation), info["label"], noise)
+        else:
+            rollout = self._look(env, observation, info, noise.to(self.device))
+            loss, update = self.learn_from(rollout, self.std)
+            measured = update.numbers(self._descend(loss))
+        self.num_timesteps += glimpses * lanes * distributed.world().size
+        return self._recorder.add(measured, self)
+
+    def _look(self, env: Any, observation: Any, info: Any, noise: Tensor) -> Rollout:
+        """Look through the environment: a glimpse, the core's state after it, a fixation drawn."""
+        network, std, task = self.network, self.std, self.task
+        acting = task.judged == "act"
         state = network.begin(self._seen(observation))
-        looking, answering, drawn, acts, labels, rewards = [], [], [], [], [], []
-        for t in range(glimpses):
-            labels.append(self._tensor(info["label"]))  # (B,), of what is asked now
+        rollout = Rollout([], [], [], [], [], [])
+        for noise_now in noise:
+            rollout.labels.append(self._tensor(info["label"]))  # (B,), of what is asked now
             seen = self._seen(observation)
             state = network.see(seen["glimpse"], seen["fixation"], state)
-            looking.append(network.looks_from(state))
-            answering.append(network.answers_from(state))
+            rollout.looking.append(network.looks_from(state))
+            rollout.answering.append(network.answers_from(state))
             with torch.no_grad():
-                fixation = network.location(looking[t]) + std * noise[t]  # (B, 2)
-                scores = network.answer(answering[t])  # (B, K)
+                fixation = network.location(rollout.looking[-1]) + std * noise_now  # (B, 2)
+                scores = network.answer(rollout.answering[-1])  # (B, K)
                 act = self._act(scores, self._drawn(torch.rand, scores.shape)) if acting else None
                 action = task.batch_actions(fixation, scores, act)
             self._check_finite("fixation", fixation)
             observation, reward, _, _, info = env.step(action)
-            drawn.append(fixation)
+            rollout.drawn.append(fixation)
+            rollout.rewards.append(self._tensor(reward).float())
             if act is not None:
-                acts.append(act)
-            rewards.append(reward)
+                rollout.acts.append(act)
+        rollout.success = self._tensor(info["is_success"])
+        return rollout
 
-        # Learn. Where no aim is judged, the last one drawn is left out: no glimpse came from it.
-        after = torch.stack(looking)  # (T, B, hidden)
+    def learn_from(self, rollout: Rollout, std: float | Tensor) -> tuple[Tensor, Update]:
+        """The loss of what was looked at, and its parts. Nothing in it waits for the device."""
+        h, network, task = self.hyperparameters, self.network, self.task
+        acting = task.judged == "act"
+        glimpses = len(rollout.looking)
+        # Where no aim is judged, the last one drawn is left out: no glimpse came from it.
+        after = torch.stack(rollout.looking)  # (T, B, hidden)
         aims = glimpses if task.judged == "aim" else glimpses - 1  # D
         decisions = glimpses if acting else aims
         through = h["through_core"] or network.looks_apart  # which parts REINFORCE itself
         means = network.location(after if through else after.detach())[:aims]
         every = acting or task.stop or h["answer_every_step"]
         times = list(range(glimpses)) if every else task.due(glimpses)
-        alike = answering[0] is looking[0]
-        told = after if every and alike else torch.stack([answering[t] for t in times])
+        alike = rollout.answering[0] is rollout.looking[0]
+        told = after if every and alike else torch.stack([rollout.answering[t] for t in times])
         scores = network.answer(told)  # (S, B, K)
-        paid = self._tensor(np.stack(rewards)).float()  # (T, B)
-        success, length, halting = info["is_success"], float(glimpses), paid.new_zeros(())
+        labels = torch.stack(rollout.labels)  # (T, B)
+        paid, success = torch.stack(rollout.rewards), rollout.success  # (T, B), (B,)
+        length = paid.new_full((), glimpses)
+        halting = paid.new_zeros(())
         if network.halt is not None:
             # It was played to the end; here is where it would have stopped, and what for.
             logits = network.halt(after, scores)  # (T, B)
             stops = self._drawn(torch.rand, logits.shape, 1).to(logits) < logits.sigmoid()
-            right = scores.argmax(-1) == torch.stack(labels)
+            right = scores.argmax(-1) == labels
             episodes = halted(stops, right, task.glimpse_cost)
             halting = halting_loss(logits, right, task.glimpse_cost)
-            paid, success = episodes.rewards, episodes.right.cpu().numpy()
-            length = float(episodes.length.float().mean())
+            paid, success = episodes.rewards, episodes.right
+            length = episodes.length.float().mean()
+        if success is None:  # nobody but the answer itself says so
+            success = scores.detach()[-1].argmax(-1) == labels[-1]
+            paid = torch.cat((paid[:-1], success[None].float()))
         losses = hybrid_loss(
             scores=scores if task.answers else None,
             means=means,  # (D, B, 2)
-            drawn=torch.stack(drawn[:aims]),
+            drawn=torch.stack(rollout.drawn[:aims]),
             expected=None if self._leave_one_out else network.baseline(after.detach())[:decisions],
-            labels=torch.stack(labels)[times],
+            labels=torch.stack([rollout.labels[t] for t in times]),
             rewards=paid,
             std=std,
             paths=h["paths"],
@@ -251,14 +278,11 @@ class RAM(GradientLearner):
             location_weight=h["location_weight"],
             label_smoothing=h["label_smoothing"],
             times=times,
-            acts=torch.stack(acts) if acting else None,
+            acts=torch.stack(rollout.acts) if acting else None,
             discount=h["discount"],
             entropy_weight=h["entropy_weight"],
         )
-        norm = self._descend(losses.total + halting)
-        self.num_timesteps += glimpses * lanes * distributed.world().size
-        update = Update(losses, norm, means, paid, success, length)
-        return self._recorder.add(update, self)
+        return losses.total + halting, Update(losses, means, paid, success, length)
 
     def _drawn(self, sample: Any, shape: Sequence[int], lanes: int = 0) -> Tensor:
         """Random numbers of this shape, whose axis `lanes` is that of the lanes."""
@@ -399,18 +423,22 @@ class RAM(GradientLearner):
 
     # ------------------------------------------------------------------ keeping
 
-    def save(self, path: str | os.PathLike[str]) -> None:
+    def save(self, path: str | os.PathLike[str], *, to_learn: bool = True) -> None:
         """Write all that is needed to go on exactly; the file is there whole or not at all.
 
         Only between updates, when callbacks are called: half an update cannot be taken up again.
+        Without `to_learn` the file is a third as large, and what is loaded from it only predicts.
+        Raises FloatingPointError where the weights are no longer numbers.
         """
+        if self._resident:
+            self._resident.check()
         content = {
             "kind": self.kind,
             "version": _VERSION,
             "task": self.task.to_dict(),
             "generator": self._generator.get_state(),
             "predict_generator": self._predict_generator.get_state(),
-            **self.kept(),
+            **self.kept(to_learn),
         }
         checkpoint.write(path, content)
 

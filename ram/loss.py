@@ -33,7 +33,7 @@ def hybrid_loss(
     labels: Tensor,
     rewards: Tensor,
     *,
-    std: float,
+    std: float | Tensor,
     paths: int = 1,
     reward: Literal["success", "log_prob"] = "success",
     normalize_advantage: bool = False,
@@ -115,10 +115,11 @@ def hybrid_loss(
     return Losses(answer + location_weight * location + baseline, answer, location, baseline)
 
 
-def log_likelihood(drawn: Tensor, means: Tensor, std: float) -> Tensor:
+def log_likelihood(drawn: Tensor, means: Tensor, std: float | Tensor) -> Tensor:
     """log N(l; m, std) of fixations (..., 2) as drawn, summed over x and y; gradient to m alone."""
     away = (drawn.detach() - means) / std
-    return -0.5 * away.square().sum(-1) - 2 * math.log(std) - math.log(2 * math.pi)
+    spread = std.log() if isinstance(std, Tensor) else math.log(std)
+    return -0.5 * away.square().sum(-1) - 2 * spread - math.log(2 * math.pi)
 
 
 def returns(
@@ -146,13 +147,13 @@ def returns(
             later.append(now + discount * later[-1])
         return torch.stack(later[::-1])[:decisions]
     assert truth is not None, "log_prob is what answers are worth"
-    places = torch.as_tensor(
-        range(steps - len(truth), steps) if times is None else times, device=truth.device
-    )
-    told = truth.new_zeros(steps, truth.shape[1]).index_copy(0, places, truth)
-    count = truth.new_zeros(steps).index_fill(0, places, 1)
-    still = count.flip(0).cumsum(0).flip(0)[1 : decisions + 1]
-    return told.flip(0).cumsum(0).flip(0)[1 : decisions + 1] / still[:, None]
+    places = range(steps - len(truth), steps) if times is None else times
+    told = dict(zip(places, truth, strict=True))
+    later, total = [], torch.zeros_like(truth[0])
+    for t in range(steps - 1, 0, -1):
+        total = total + told[t] if t in told else total
+        later.append(total / sum(place >= t for place in places))
+    return torch.stack(later[::-1])[:decisions]  # the decision at t-1 is paid from glimpse t on
 
 
 def leave_one_out(gained: Tensor, paths: int) -> Tensor:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -20,14 +19,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Update:
-    """What one update leaves: losses, the gradient's norm, means (D, B, 2) and what came of it."""
+    """What one update leaves, on the device: losses, means (D, B, 2) and what came of it."""
 
     losses: Losses
-    grad_norm: Tensor
     means: Tensor
     rewards: Tensor  # (T, B)
-    success: Any  # (B,)
-    length: float  # mean glimpses
+    success: Tensor  # (B,)
+    length: Tensor  # mean glimpses
+
+    def numbers(self, grad_norm: Tensor) -> Tensor:
+        """All that is shown of it, (9,), in the order in which `Recorder` reads it."""
+        spread = self.means.detach().std(1, correction=0).mean()  # over the batch
+        came = (self.rewards.sum(0).mean(), self.success.float().mean(), self.length)
+        parts = (*self.losses, grad_norm, spread, *came)
+        return torch.stack([part.detach() for part in parts])
 
 
 class Recorder:
@@ -35,32 +40,31 @@ class Recorder:
 
     def __init__(self, interval: int) -> None:
         self.interval = interval
-        self._tensors: list[Tensor] = []
-        self._episodes: list[tuple[float, float, float]] = []
+        self._numbers: list[Tensor] = []
         self._start: float | None = None
         self._first = 0
 
-    def add(self, update: Update, learner: RAM) -> dict[str, float]:
-        """The means of the last `interval` updates, when there are so many; else nothing."""
-        spread = update.means.detach().std(1, correction=0).mean()  # over the batch
-        parts = (*update.losses, update.grad_norm, spread)
-        self._tensors.append(torch.stack([part.detach() for part in parts]))
-        reward = float(update.rewards.sum(0).mean())
-        self._episodes.append((reward, float(np.mean(update.success)), update.length))
+    def add(self, numbers: Tensor, learner: RAM) -> dict[str, float]:
+        """The means of the last `interval` updates, when there are so many; else nothing.
+
+        Args:
+            numbers: of this one, `Update.numbers`.
+
+        Raises:
+            FloatingPointError: they are no longer finite.
+        """
+        self._numbers.append(numbers)
         now = time.perf_counter()
         if self._start is None:  # the first update also warms up
             self._start, self._first = now, learner.num_timesteps
-        if len(self._tensors) < self.interval and not learner.finished:
+        if len(self._numbers) < self.interval and not learner.finished:
             return {}
         said = "act" if learner.task.judged == "act" else "answer"
-        means = torch.stack(self._tensors).mean(0)
-        episodes = torch.tensor(np.mean(self._episodes, 0))
+        means = torch.stack(self._numbers).mean(0)
+        learner._check_finite("loss", means)
         distributed.average([means])
-        distributed.average([episodes])
-        loss, answer, location, baseline, norm, spread = means.tolist()
-        reward, accuracy, length = episodes.tolist()
-        self._tensors.clear()
-        self._episodes.clear()
+        loss, answer, location, baseline, norm, spread, reward, accuracy, length = means.tolist()
+        self._numbers.clear()
         return {
             "rollout/ep_rew_mean": reward,
             "rollout/ep_len_mean": length,

@@ -17,7 +17,8 @@ from torch import Tensor
 
 from . import distributed
 from .callbacks import Callback, Callbacks, Metrics
-from .descent import scheduled
+from .checkpoint import CheckpointError
+from .descent import plain_state, scheduled
 
 KEPT = frozenset(
     [
@@ -54,6 +55,7 @@ class GradientLearner(abc.ABC):
         self.between_updates = True
         self.metrics: Metrics = {}
         self._begun = False
+        self._learns = True  # whether what learning needs is there, which a checkpoint may lack
         self._walk: Mapping[str, Any] | None = None  # where a loaded learner's walk goes on
         self._callbacks = Callbacks()
         self._callback_states: dict[str, Any] = {}
@@ -72,8 +74,8 @@ class GradientLearner(abc.ABC):
         """What is measured on an evaluation split, under names that begin with `eval/`."""
 
     @abc.abstractmethod
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write a checkpoint."""
+    def save(self, path: str | os.PathLike[str], *, to_learn: bool = True) -> None:
+        """Write a checkpoint; without `to_learn` a smaller one, which only predicts."""
 
     @property
     def finished(self) -> bool:
@@ -97,8 +99,14 @@ class GradientLearner(abc.ABC):
         """Train until `num_timesteps` reaches `total_timesteps`; schedules run over all of them.
 
         A learner that was interrupted or loaded goes on where it stood. Raises RuntimeError where
-        there is no environment, FloatingPointError where the loss is no longer a number.
+        there is no environment, CheckpointError where it was saved to predict alone,
+        FloatingPointError where the loss is no longer a number.
         """
+        if not self._learns:
+            raise CheckpointError(
+                "saved to predict alone, without the optimiser's state: to go on, load a "
+                "checkpoint of the run that it came from"
+            )
         if self.env is None:
             name = type(self).__name__
             raise RuntimeError(f"to learn, load with an environment: {name}.load(path, env=env)")
@@ -123,16 +131,26 @@ class GradientLearner(abc.ABC):
 
     def _descend(self, loss: Tensor) -> Tensor:
         """A step down the gradient of `loss`; returns the gradient's length before clipping."""
+        norm = self._gradient(loss)
+        self._check_finite("gradient", norm)
+        self._set_rate()
+        self.optimizer.step()
+        return norm
+
+    def _gradient(self, loss: Tensor) -> Tensor:
+        """Leave the clipped gradient of `loss` with the weights; its length before."""
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         distributed.mean_gradients(self.network)
         longest = self.hyperparameters["max_grad_norm"] or math.inf
-        norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), longest)
-        self._check_finite("gradient", norm)
+        return torch.nn.utils.clip_grad_norm_(self.network.parameters(), longest)
+
+    def _set_rate(self) -> None:
         for group in self.optimizer.param_groups:
-            group["lr"] = self.learning_rate
-        self.optimizer.step()
-        return norm
+            if isinstance(group["lr"], Tensor):
+                group["lr"].fill_(self.learning_rate)
+            else:
+                group["lr"] = self.learning_rate
 
     def _check_finite(self, what: str, values: Tensor) -> None:
         if not values.isfinite().all():
@@ -158,18 +176,21 @@ class GradientLearner(abc.ABC):
             values = values.copy()  # PyTorch knows no tensors that must not be written
         return torch.as_tensor(values, device=self.device)
 
-    def kept(self) -> dict[str, Any]:
+    def kept(self, to_learn: bool = True) -> dict[str, Any]:
         """What a checkpoint holds of every learner: see KEPT.
 
         Only between updates, when callbacks are called: half an update cannot be taken up again.
+        Without `to_learn` what learning alone needs is left empty.
         """
+        if not to_learn:
+            return {**self.kept(), "optimizer": None, "walk": None, "callbacks": {}}
         walk = self._walk
         if self._begun:
             walk = distributed.whole_walk(self.env.unwrapped.walk_state())
         return {
             "hyperparameters": self.hyperparameters,
             "network": self.network.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
+            "optimizer": plain_state(self.optimizer),
             "num_timesteps": self.num_timesteps,
             "total_timesteps": self.total_timesteps,
             "walk": walk,
@@ -179,7 +200,9 @@ class GradientLearner(abc.ABC):
     def take_up(self, content: Mapping[str, Any]) -> None:
         """Go on from what `kept` returned; raises what PyTorch does where it does not fit."""
         self.network.load_state_dict(content["network"])
-        self.optimizer.load_state_dict(content["optimizer"])
+        self._learns = content["optimizer"] is not None
+        if self._learns:
+            self.optimizer.load_state_dict(content["optimizer"])
         self.num_timesteps = content["num_timesteps"]
         self.total_timesteps = content["total_timesteps"]
         self._walk = content["walk"]

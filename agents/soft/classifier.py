@@ -247,15 +247,18 @@ class Classifier(GradientLearner):
 
     # ------------------------------------------------------------------ keeping
 
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write all that is needed to go on exactly; the file is there whole or not at all."""
+    def save(self, path: str | os.PathLike[str], *, to_learn: bool = True) -> None:
+        """Write all that is needed to go on exactly; the file is there whole or not at all.
+
+        Without `to_learn` the file is smaller, and what is loaded from it only predicts.
+        """
         content = {
             "kind": _KIND,
             "version": _VERSION,
             "architecture": self.architecture.__name__,
             "sight": self.sight.to_dict(),
             "random": self._random,
-            **self.kept(),
+            **self.kept(to_learn),
         }
         checkpoint.write(path, content)
 

@@ -14,9 +14,10 @@ from PIL import Image
 from saccade.agents import compare as module
 from saccade.agents import stats
 from saccade.agents.cli import main
-from saccade.agents.compare import compare, pool
+from saccade.agents.compare import compare
 from saccade.agents.comparison import comma_separated, markdown
 from saccade.agents.evaluate import Row
+from saccade.agents.groups import pool
 from saccade.agents.runs import RunFolder
 
 
@@ -118,7 +119,7 @@ def test_a_stored_evaluation_is_used_while_it_is_of_the_best_checkpoint(runs, mo
     monkeypatch.setattr(
         module,
         "evaluate_run",
-        lambda run, *a, **k: (asked.append(run.path.name), plain(run, *a, **k)),
+        lambda run, *a, **k: (asked.append(run.path.name), plain(run, *a, **k))[1],
     )
     paths = [runs / "seed-0", runs / "seed-1"]
     stored = json.loads((runs / "seed-0" / "metrics.json").read_text())["evaluations"]

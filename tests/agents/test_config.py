@@ -6,10 +6,15 @@ from pathlib import Path
 import pytest
 
 from saccade.agents import config
+from saccade.agents.cells import INDEX
 from saccade.agents.cli import main
 from saccade.agents.errors import UserError
 
-PACKAGED = sorted((Path(config.__file__).parent.parent / "configs").rglob("*.yaml"))
+PACKAGED = sorted(
+    file
+    for file in (Path(config.__file__).parent.parent / "configs").rglob("*.yaml")
+    if file.name != INDEX
+)
 MINIMAL = "env: {id: saccade/Digits-v0}\nagent: {name: ram}\n"
 
 
@@ -46,6 +51,41 @@ def test_what_the_config_leaves_out_comes_from_the_signatures(tmp_path):
     assert resolved.agent.keywords["core"] == "rnn"
     assert resolved.train == config.TrainConfig()
     assert (resolved.seed, resolved.device, resolved.name) == (0, "cpu", "x")
+
+
+def test_a_base_is_changed_key_by_key_and_found_beside_the_file_or_among_the_packaged(tmp_path):
+    (tmp_path / "base.yaml").write_text(
+        "name: other\nseed: 3\nenv: {id: saccade/Digits-v0, glimpses: 4, size: 6}\n"
+        "agent: {name: ram, hidden: 32}\n"
+    )
+    (tmp_path / "middle.yaml").write_text("base: base.yaml\nenv: {glimpses: 5}\nagent:\n")
+    resolved = config.load(write(tmp_path, "base: middle.yaml\ntrain: {threads: 1}\n"))
+    whole = "env: {id: saccade/Digits-v0, glimpses: 5, size: 6}\nagent: {name: ram, hidden: 32}\n"
+    (tmp_path / "whole").mkdir()
+    told = config.load(write(tmp_path / "whole", whole + "train: {threads: 1}\nseed: 3\n"))
+    assert resolved == told and resolved.name == "x"
+    packaged = config.load(write(tmp_path, "base: ram_mnist\nname: ram_mnist\n"))
+    assert packaged == config.load("ram_mnist")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("base: 3", "x.yaml: 'base' must name a config file, got 3"),
+        ("base: [ram_mnist]", "'base' must name a config file"),
+        ("base: ram_mnits", "base ram_mnits: no such config file, did you mean 'ram_mnist'?"),
+        ("base: other.yaml", "other.yaml: base x.yaml: leads back"),
+        ("base: x.yaml", "base x.yaml: leads back to this file"),
+        ("base: text.yaml", "x.yaml: base text.yaml: should hold keys and values"),
+        ('base: "a\\0b"', "base"),
+    ],
+)
+def test_a_base_that_is_none_is_one_line(tmp_path, text, message):
+    (tmp_path / "other.yaml").write_text("base: x.yaml\n")
+    (tmp_path / "text.yaml").write_text("- 1\n")
+    with pytest.raises(UserError) as caught:
+        config.load(write(tmp_path, text))
+    assert message in str(caught.value) and "\n" not in str(caught.value)
 
 
 def test_configs_are_frozen(tmp_path):

@@ -97,7 +97,7 @@ def test_a_signal_reaches_each_seed_once_and_each_saves(command, tmp_path, numbe
         rest = started.stderr.read()
     assert started.returncode == code, rest
     folders = sorted((tmp_path / "runs").iterdir())
-    assert len(folders) == 2 and "Not begun: seeds 7" in rest
+    assert len(folders) == 2 and "Not begun: seed 7" in rest
     for seed, folder in zip((5, 6), folders, strict=True):
         assert f"seed {seed} |   saccade train --resume {folder}" in rest
         assert (folder / "checkpoints" / "last.pt").is_file()

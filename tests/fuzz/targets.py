@@ -27,7 +27,7 @@ import numpy as np
 import scipy.io
 from PIL import Image
 
-from saccade.agents import compare, config, train
+from saccade.agents import attention, compare, config, groups, train
 from saccade.agents.errors import UserError
 from saccade.agents.learners import LEARNERS
 from saccade.agents.runs import RunFolder
@@ -393,7 +393,7 @@ def _metrics(data: bytes) -> None:
     with mock.patch.object(compare, "evaluate_run", anew), quiet, refusing(UserError):
         run.metrics()
         seed = compare._seed(run, _small(), 8, "validation", 1, None)
-        compare.pool("small", [seed.rows["learned"]] * 2)
+        groups.pool("small", [seed.rows["learned"]] * 2)
 
 
 @functools.cache
@@ -406,7 +406,7 @@ def _run() -> Path:
 
 def _metrics_seeds() -> list[bytes]:
     interval = [0.5, 0.4, 0.6]
-    measured = {name: 0.5 for name in compare.attention.MEASURES}
+    measured = {name: 0.5 for name in attention.MEASURES}
     row = {"name": "learned", "error": interval, "reward": interval, "glimpses": 2.0}
     row |= {"sensor_values": 128.0, "behind": None, "attention": measured}
     row |= {"attention_map": "glimpses", "reports": {}}

@@ -60,3 +60,63 @@ def test_a_run_on_a_device_looks_there(tmp_path):
         done = train(config, tmp_path)
     assert done.timesteps >= 200
     assert ("train", "cpu:0") in made and ("validation", None) in made
+
+
+def test_an_update_alone_looks_without_the_environment(monkeypatch):
+    env = gym.make_vec("saccade/ClutteredDigits-v0", device="cpu", **HOW)
+    monkeypatch.setattr(env, "step", None)
+    assert RAM(env, hidden=8).learn(200).num_timesteps >= 200
+
+
+@pytest.mark.parametrize("keywords", [{"stop": True}, {"glimpse_cost": 0.1}])
+def test_where_more_counts_it_goes_through_the_environment(keywords):
+    env = gym.make_vec("saccade/Digits-v0", device="cpu", **HOW, **keywords)
+    steps = []
+    real = env.step
+    env.step = lambda action: steps.append(0) or real(action)
+    RAM(env, hidden=8).learn(100)
+    assert steps
+
+
+@pytest.mark.parametrize("keywords", [{}, {"optimizer": "sgd"}, {"core": "lstm", "std_final": 0.1}])
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_a_graph_learns_what_its_parts_do(keywords, tmp_path, monkeypatch):
+    learned = []
+    for captured in (True, False):
+        env = gym.make_vec("saccade/ClutteredDigits-v0", device="cuda", **HOW)
+        learner = RAM(env, hidden=32, seed=0, device="cuda", learning_rate=1e-3, **keywords)
+        if not captured:
+            learner._start()
+            learner._asked_resident = True  # and there is none
+            monkeypatch.setattr(learner, "_start", lambda: None)
+        learner.learn(16 * 6 * 30)
+        if captured:
+            assert learner._resident is not None
+            path = tmp_path / "ram.pt"
+            learner.save(path)
+            again = RAM.load(path, device="cpu")
+            states = (again.network.state_dict(), learner.network.state_dict())
+            assert all(torch.equal(states[0][name], states[1][name].cpu()) for name in states[0])
+        learned.append(learner.network.state_dict())
+    for name, values in learned[0].items():
+        torch.testing.assert_close(values, learned[1][name], rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_a_run_on_a_gpu_goes_on_where_it_stopped(tmp_path):
+    made = []
+    for stops in ((2000, 4000), (4000,)):
+        learner, path = None, tmp_path / "ram.pt"
+        for stop in stops:
+            env = gym.make_vec("saccade/Digits-v0", device="cuda", **HOW)
+            how = {"schedule": "constant"}
+            learner = (
+                RAM(env, hidden=16, device="cuda", **how)
+                if learner is None
+                else RAM.load(path, env=env, device="cuda")
+            )
+            learner.learn(stop)
+            learner.save(path)
+        made.append(learner.network.state_dict())
+    for name, values in made[0].items():
+        torch.testing.assert_close(values, made[1][name], rtol=1e-3, atol=1e-4)
