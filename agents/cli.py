@@ -14,10 +14,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from . import papers
+from . import papers, sweeping
 from .errors import UserError, did_you_mean
+from .words import natural, positive, settings, take_overrides
 
-_OVERRIDE = re.compile(r"--([a-z_]+\.[\w.]+)(?:=(.*))?", re.DOTALL)
 _SPLITS = ("validation", "test")
 
 
@@ -25,9 +25,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
-        arguments, overrides = _take_overrides(arguments)
+        arguments, overrides = take_overrides(arguments)
         parsed = _parse(arguments)
-        if overrides and parsed.command not in ("train", "play"):
+        if overrides and parsed.command not in ("train", "sweep", "play"):
             raise UserError(f"--{next(iter(overrides))}: only 'saccade train' takes config keys")
         return _COMMANDS[parsed.command](parsed, overrides)
     except UserError as error:
@@ -94,10 +94,10 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--resume", metavar="RUN", help="go on with an interrupted run")
     train.add_argument("--seed", help="the config's seed")
     train.add_argument(
-        "--seeds", metavar="N", type=_positive, help="train N seeds side by side, from --seed on"
+        "--seeds", metavar="N", type=positive, help="train N seeds side by side, from --seed on"
     )
     train.add_argument(
-        "--jobs", metavar="N", type=_positive, help="seeds at a time (cores over train.threads)"
+        "--jobs", metavar="N", type=positive, help="seeds at a time (cores over train.threads)"
     )
     train.add_argument("--device", help="cpu, cuda, ...")
     train.add_argument("--name", help="what the run folder's name starts with")
@@ -110,6 +110,8 @@ def _parser() -> argparse.ArgumentParser:
         help="evaluate at the end, on validation unless 'test' is given",
     )
 
+    sweeping.add_parser(commands)
+
     evaluate = commands.add_parser(
         "evaluate",
         allow_abbrev=False,
@@ -118,11 +120,11 @@ def _parser() -> argparse.ArgumentParser:
         "fixations, the centre alone and its fixed path, on the same model.",
     )
     _add_run(evaluate)
-    evaluate.add_argument("--placements", type=_positive, help="scenes of each image")
+    evaluate.add_argument("--placements", type=positive, help="scenes of each image")
     evaluate.add_argument(
         "--average",
         metavar="M",
-        type=_positive,
+        type=positive,
         default=0,
         help="also the error of M sampled paths a scene that answer together",
     )
@@ -157,13 +159,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     transfer.add_argument("--split", choices=_SPLITS, default="validation", help="validation")
     transfer.add_argument(
-        "--placements", metavar="N", type=_positive, help="scenes of each image (the configs')"
+        "--placements", metavar="N", type=positive, help="scenes of each image (the configs')"
     )
     transfer.add_argument(
         "--output", metavar="DIR", help="where to write ('transfer-KEY' beside the first run)"
     )
 
-    papers.add_commands(commands, _positive)
+    papers.add_commands(commands, positive)
 
     report = commands.add_parser(
         "report",
@@ -187,7 +189,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     _add_run(watch, "+")
     watch.add_argument(
-        "--images", type=_natural, nargs="+", metavar="N", help="places in the split (the first 8)"
+        "--images", type=natural, nargs="+", metavar="N", help="places in the split (the first 8)"
     )
     watch.add_argument("--format", choices=("gif", "mp4", "png"), default="gif", help="gif")
     watch.add_argument(
@@ -206,8 +208,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     play.add_argument("id", help="an environment, see 'saccade envs'")
     play.add_argument("--split", choices=("train", *_SPLITS), default="train", help="train")
-    play.add_argument("--seed", type=_natural, default=0, help="of the scenes (0)")
-    play.add_argument("--episodes", type=_positive, metavar="N", help="end after so many")
+    play.add_argument("--seed", type=natural, default=0, help="of the scenes (0)")
+    play.add_argument("--episodes", type=positive, metavar="N", help="end after so many")
 
     envs = commands.add_parser(
         "envs",
@@ -230,57 +232,22 @@ def _add_runs(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("runs", nargs="+", metavar="RUN", help="run folders, such as runs/*")
     parser.add_argument("--split", choices=_SPLITS, default="validation", help="validation")
     parser.add_argument(
-        "--placements", metavar="N", type=_positive, help="scenes of each image (the configs')"
+        "--placements", metavar="N", type=positive, help="scenes of each image (the configs')"
     )
     parser.add_argument("--device", help="where to evaluate (the configs')")
-
-
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"must be a whole number above 0, got '{text}'")
-    return int(text)
-
-
-def _natural(text: str) -> int:
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"must be a whole number from 0 on, got '{text}'")
-    return int(text)
-
-
-def _take_overrides(arguments: list[str]) -> tuple[list[str], dict[str, str]]:
-    """Part `--env.glimpses 4` and `--env.glimpses=4` from the rest."""
-    rest: list[str] = []
-    overrides: dict[str, str] = {}
-    words = iter(arguments)
-    for word in words:
-        match = _OVERRIDE.fullmatch(word)
-        if match is None:
-            rest.append(word)
-            continue
-        value = match[2] if match[2] is not None else next(words, None)
-        if value is None or (match[2] is None and value.startswith("--")):
-            raise UserError(f"--{match[1]}: needs a value")
-        overrides[match[1]] = value
-    return rest, overrides
 
 
 def _train(parsed: argparse.Namespace, overrides: dict[str, str]) -> int:
     from . import config
     from .train import resume, resume_command, train
 
-    settings: dict[str, Any] = {
-        key: config.read_yaml(value, f"--{key}") for key, value in overrides.items()
-    }
-    for key in ("seed", "device", "name"):
-        value = getattr(parsed, key)
-        if value is not None:
-            settings[key] = config.read_yaml(value, f"--{key}") if key == "seed" else value
+    asked = settings(parsed, overrides)
     if parsed.jobs and not parsed.seeds:
         raise UserError("--jobs: says how many of --seeds N train at a time; give both")
     if parsed.resume is not None:
         if parsed.seeds:
             raise UserError("--resume: goes on with one run; resume each seed's by itself")
-        if parsed.config is not None or settings:
+        if parsed.config is not None or asked:
             raise UserError("--resume: goes on with the run's own config; give nothing beside it")
         finished = resume(parsed.resume)
     elif parsed.config is None:
@@ -288,9 +255,9 @@ def _train(parsed: argparse.Namespace, overrides: dict[str, str]) -> int:
     elif parsed.seeds:
         if int(os.environ.get("WORLD_SIZE", 1)) > 1:
             raise UserError("--seeds: starts its own processes; give it without torchrun")
-        return _train_seeds(parsed, config.load(parsed.config, settings), overrides)
+        return _train_seeds(parsed, config.load(parsed.config, asked), overrides)
     else:
-        finished = train(config.load(parsed.config, settings), runs=parsed.runs)
+        finished = train(config.load(parsed.config, asked), runs=parsed.runs)
     run = finished.run
     if not finished.first:
         return 0 if finished.signal is None else 128 + finished.signal
@@ -445,6 +412,7 @@ def _envs(parsed: argparse.Namespace, _: dict[str, str]) -> int:
 
 _COMMANDS = {
     "train": _train,
+    "sweep": sweeping.run,
     "evaluate": _evaluate,
     "compare": _compare,
     "transfer": _transfer,

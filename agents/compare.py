@@ -21,6 +21,7 @@ from .errors import UserError
 from .evaluate import Split, evaluate_run, load_policy
 from .groups import Group, Seed, bundles_of, damaged, group_of, labels_of, read_seed
 from .runs import RunFolder
+from .sweep import is_of_sweep
 
 OWN = "<!-- written by saccade compare -->"  # the first line of every compare.md
 
@@ -116,6 +117,9 @@ def open_runs(paths: Sequence[str | Path]) -> list[tuple[RunFolder, Config]]:
     for path in paths:
         if is_comparison(Path(path)):
             print(f"{path}: a comparison, not a run: passed over", file=sys.stderr)
+            continue
+        if is_of_sweep(Path(path)):
+            print(f"{path}: a sweep's own file, not a run: passed over", file=sys.stderr)
             continue
         run = RunFolder.open(path)
         if run.path.resolve() in opened:

@@ -116,8 +116,14 @@ class Config:
         return yaml.safe_dump(_yaml_value(self.to_dict()), sort_keys=False, allow_unicode=True)
 
 
-def load(path: str | Path, overrides: Mapping[str, Any] | None = None) -> Config:
+def load(
+    path: str | Path,
+    overrides: Mapping[str, Any] | None = None,
+    origins: Mapping[str, str] | None = None,
+) -> Config:
     """Read a config file, apply dotted overrides such as {"env.glimpses": 4}, check it all.
+
+    `origins` says of overrides where they come from, if not from options of the command line.
 
     A bare name (`ram_mnist`, `soft/stn_digits`) or a path that is not there is looked for among the
     packaged configs, and so is a `base`, which is first looked for beside the file that names it.
@@ -128,7 +134,7 @@ def load(path: str | Path, overrides: Mapping[str, Any] | None = None) -> Config
     origin = {}
     for dotted, value in (overrides or {}).items():
         _override(document, dotted, value)
-        origin[dotted] = f"--{dotted}"
+        origin[dotted] = (origins or {}).get(dotted, f"--{dotted}")
     name = file.stem if file.name != "config.yaml" else file.resolve().parent.name
     return resolve({"name": name, **document}, str(path), origin)
 

@@ -135,7 +135,12 @@ class Journal(Callback):
     def _store(self, learner: Any) -> None:
         best = None
         if self.validation.history:
-            best = {"error": self.validation.error, "timesteps": self.validation.timesteps}
+            rank = [part if np.isfinite(part) else None for part in self.validation.rank]
+            best = {
+                "error": self.validation.error,
+                "timesteps": self.validation.timesteps,
+                "rank": rank,  # what it was chosen by, the lower the better
+            }
         finite = {name: value for name, value in self.newest.items() if np.isfinite(value)}
         self.run.update_metrics(
             {

@@ -12,12 +12,13 @@ runs/<name>-<seed>-<YYYYmmdd-HHMMSS>/
 from __future__ import annotations
 
 import contextlib
+import glob
 import json
 import os
 import re
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -40,19 +41,20 @@ class RunFolder:
     @classmethod
     def create(cls, root: str | Path, name: str, seed: int, config: str) -> RunFolder:
         """A fresh folder under `root` with `config` (YAML text) in it."""
-        name = re.sub(r"[^\w.+-]+", "-", name).strip("-.") or "run"
-        stem = f"{name}-{seed}-{time.strftime('%Y%m%d-%H%M%S')}"
-        made = cls(Path(root) / f".{stem}.{os.getpid()}.tmp")  # named when it is whole
-        try:
+
+        def fill(path: Path) -> None:
+            made = cls(path)
             for folder in (made.checkpoints, made.pictures):
                 folder.mkdir(parents=True, exist_ok=True)
             write_text(made.config, config)
-            return cls(_rename(made.path, Path(root) / stem))
-        except OSError as error:
-            shutil.rmtree(made.path, ignore_errors=True)
-            if Path(root).exists() and not Path(root).is_dir():
-                raise UserError(f"{root}: not a folder, so that no run fits in it") from None
-            raise UserError(f"{root}: no run can be put there ({error.strerror})") from None
+
+        return cls(new_folder(root, name, seed, fill))
+
+    @classmethod
+    def find(cls, root: str | Path, name: str, seed: int) -> RunFolder | None:
+        """The newest run of this name and seed under `root`, if there is one."""
+        found = sorted(Path(root).glob(f"{glob.escape(_stem(name, seed))}-*"))
+        return cls(found[-1]) if found else None
 
     @classmethod
     def open(cls, path: str | Path) -> RunFolder:
@@ -147,6 +149,28 @@ class RunFolder:
         content = {**self.metrics(), **changes}
         text = json.dumps(content, indent=2, allow_nan=False, default=_plain)
         write_text(self.path / "metrics.json", text + "\n")
+
+
+def new_folder(root: str | Path, name: str, seed: int, fill: Callable[[Path], None]) -> Path:
+    """Make the folder <name>-<seed>-<time> under `root`; it has that name when `fill` is done.
+
+    Raises UserError where it cannot be made.
+    """
+    stem = f"{_stem(name, seed)}-{time.strftime('%Y%m%d-%H%M%S')}"
+    made = Path(root) / f".{stem}.{os.getpid()}.tmp"
+    try:
+        fill(made)
+        return _rename(made, Path(root) / stem)
+    except OSError as error:
+        shutil.rmtree(made, ignore_errors=True)
+        if Path(root).exists() and not Path(root).is_dir():
+            raise UserError(f"{root}: not a folder, so that no run fits in it") from None
+        raise UserError(f"{root}: no run can be put there ({error.strerror})") from None
+
+
+def _stem(name: str, seed: int) -> str:
+    name = re.sub(r"[^\w.+-]+", "-", name).strip("-.") or "run"
+    return f"{name}-{seed}"
 
 
 def _rename(made: Path, wanted: Path) -> Path:

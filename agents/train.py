@@ -13,7 +13,7 @@ import os
 import platform
 import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -53,11 +53,13 @@ class Finished:
         return self.signal is not None
 
 
-def train(config: Config, runs: str | Path = "runs") -> Finished:
+def train(
+    config: Config, runs: str | Path = "runs", callbacks: Sequence[Callback] = ()
+) -> Finished:
     """Train from the beginning into a new folder under `runs`.
 
-    Raises UserError, before anything is written, where the environment or the learner refuse
-    their keywords.
+    `callbacks` come behind those that validate and write. Raises UserError, before anything is
+    written, where the environment or the learner refuse their keywords.
     """
     with _together(config):
         _set_threads(config)
@@ -71,10 +73,10 @@ def train(config: Config, runs: str | Path = "runs") -> Finished:
         run = RunFolder(Path(made))
         with _claimed(run):
             _note(run, _circumstances(config, text))
-            return _learn(config, run, learner, evaluation)
+            return _learn(config, run, learner, evaluation, callbacks)
 
 
-def resume(path: str | Path) -> Finished:
+def resume(path: str | Path, callbacks: Sequence[Callback] = ()) -> Finished:
     """Go on with an interrupted run, in its folder, from its last checkpoint.
 
     One that was killed before its first checkpoint begins anew, with the same seed.
@@ -97,7 +99,7 @@ def resume(path: str | Path) -> Finished:
         else:
             learner = _make_learner(config, env)
             _note(run, _circumstances(config, config.to_yaml()))
-        return _learn(config, run, learner, _evaluation_envs(config))
+        return _learn(config, run, learner, _evaluation_envs(config), callbacks)
 
 
 def resume_command(run: RunFolder) -> str:
@@ -158,10 +160,16 @@ def _as_list(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
 
 
-def _learn(config: Config, run: RunFolder, learner: Any, evaluation: tuple[Any, Any]) -> Finished:
+def _learn(
+    config: Config,
+    run: RunFolder,
+    learner: Any,
+    evaluation: tuple[Any, Any],
+    further: Sequence[Callback],
+) -> Finished:
     stop = StopOnInterrupt()
     first = distributed.world().first
-    callbacks = [stop, *(_recording(config, run, *evaluation) if first else ())]
+    callbacks = [stop, *(_recording(config, run, *evaluation) if first else ()), *further]
     try:
         learner.learn(config.train.total_timesteps, callbacks)
         told = distributed.highest(stop.signal or 0)  # a signal may reach one process alone

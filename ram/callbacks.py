@@ -208,13 +208,12 @@ class Validation(Every):
         found = learner.validate(self.env)
         metrics.update(found)
         error, reward = found["eval/error"], found["eval/mean_reward"]
-        cross_entropy = found.get("eval/cross_entropy", -reward)
         self.history.append((learner.num_timesteps, error, reward))
-        stops = getattr(self.env.unwrapped, "stop", False)
-        rank = (-reward, error) if stops else (error, cross_entropy)
+        rank = rank_of(found, getattr(self.env.unwrapped, "stop", False))
         if rank < self.rank:
             self.rank = rank
-            self.error, self.cross_entropy = error, cross_entropy
+            self.error = error
+            self.cross_entropy = found.get("eval/cross_entropy", -reward)
             self.timesteps = learner.num_timesteps
             self.weights = copy.deepcopy(learner.network.state_dict())
             self._worse = 0
@@ -251,6 +250,17 @@ class Validation(Every):
         self.weights = state["weights"]
         self.history = list(state["history"])
         self._worse = int(state["worse"])
+
+
+def rank_of(found: Metrics, stops: bool) -> tuple[float, float]:
+    """What the best is chosen by, the lower the better: see `Validation`.
+
+    `stops` says whether the agent answers when it likes.
+    """
+    error, reward = found["eval/error"], found["eval/mean_reward"]
+    if stops:
+        return -reward, error
+    return error, found.get("eval/cross_entropy", -reward)
 
 
 STOPS = tuple(

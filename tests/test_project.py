@@ -23,7 +23,7 @@ HEAVY = ("torch", "stable_baselines3", "matplotlib", "sklearn", "scipy", "tensor
 
 # Extras of their own environments: what `agents/examples` is written for. Top-level modules.
 CLIENTS = {"torchrl": {"torchrl", "tensordict"}, "tianshou": {"tianshou"}, "rllib": {"ray"},
-           "zoo": {"rl_zoo3"}, "hf": {"datasets"}, "minigrid": {"minigrid"},
+           "ray": {"ray"}, "zoo": {"rl_zoo3"}, "hf": {"datasets"}, "minigrid": {"minigrid"},
            "atari": {"ale_py"}}  # fmt: skip
 
 

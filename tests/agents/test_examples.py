@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -124,6 +125,35 @@ def test_rllib_takes_the_native_environment_and_trains():
     assert isinstance(env, GlimpseVectorEnv) and env.num_envs == 8
     algorithm.stop()
     assert 0 <= rllib_ppo.train(iterations=2, lanes=8) <= 1
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_rllibs_remote_runners_share_an_epoch_and_train():
+    pytest.importorskip("ray.rllib", reason="the extra rllib is not installed")
+    from saccade.agents.examples import rllib_ppo
+
+    def walked(runner):
+        """What a runner's lanes show on their way through the epoch, and where it runs."""
+        _, info = runner.env.reset(seed=runner._seed)
+        seen = [one["index"] for one in info]
+        core = runner.env.unwrapped
+        while len(seen) + core.num_envs <= core.split_length // 2:
+            seen += core.reset()[1]["index"].tolist()
+        return os.getpid(), seen
+
+    rllib_ppo.ray.init(num_cpus=2, include_dashboard=False, ignore_reinit_error=True)
+    algorithm = rllib_ppo.configure(ID, lanes=8, seed=0, runners=2).build_algo()
+    (here, first), (there, second) = algorithm.env_runner_group.foreach_env_runner(
+        walked, local_env_runner=False
+    )
+    algorithm.stop()
+    rllib_ppo.ray.shutdown()
+    assert len({os.getpid(), here, there}) == 3
+    assert len(first) == len(second) > 500
+    assert len({*first, *second}) == len(first) + len(second)
+    assert 0 <= rllib_ppo.train(iterations=2, lanes=8, runners=2) <= 1
+    with pytest.raises(ValueError, match="lanes=7: does not part evenly among runners=2"):
+        rllib_ppo.configure(ID, lanes=7, seed=0, runners=2)
 
 
 @pytest.mark.parametrize("algorithm", ["ppo", "dqn"])
