@@ -156,7 +156,8 @@ class GlimpseVectorEnv(VectorEnv):
             kind_of("sensor", sensor, SENSORS),
         )
         check_options(options, kinds, GlimpseVectorEnv.__init__)
-        self.scene = build(scene, kinds[0], options)
+        built = build(scene, kinds[0], options)
+        self.scene = built if split == "train" else built.unaugmented()
         self.image_shape = self.scene.frame_shape(dataset.shape)  # (H, W, C)
         # An id has values for these: they are not told apart from what is asked for, and a sensor
         # that is handed in brings its own.

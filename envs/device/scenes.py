@@ -62,16 +62,24 @@ class Warping:
         frame: tuple[int, int],
     ) -> tuple[Tensor, Tensor]:
         """The same for images that a thin-plate spline bends, in the middle of the frame."""
-        (height, width), (tall, wide) = shape, frame
-        n = len(moves)
+        height, width = shape
+        tall, wide = frame
         middle_x, middle_y = middle(shape, frame)
-        told = upload(moves, self.device).permute(2, 0, 1).reshape(2 * n, -1)
-        weights = _spline(shape, frame, self.device)
-        x, y = (told @ weights).reshape(2, n, tall, wide).float()
+        x, y = self.shifts(moves, shape, frame)
         x = x + (self._middles(wide) - middle_x).float()
         y = y + (self._middles(tall) - middle_y).float()[:, None]
         shrink = upload((1 / scale).astype(np.float32), self.device)[:, None, None]
         return x * shrink + width / 2, y * shrink + height / 2
+
+    def shifts(
+        self, moves: NDArray[np.float64], shape: tuple[int, int], frame: tuple[int, int]
+    ) -> tuple[Tensor, Tensor]:
+        """How far right and down each pixel's reading moves, `(n, tall, wide)` each."""
+        n, (tall, wide) = len(moves), frame
+        told = upload(moves, self.device).permute(2, 0, 1).reshape(2 * n, -1)
+        weights = _spline(shape, frame, self.device)
+        right, down = (told @ weights).reshape(2, n, tall, wide).float()
+        return right, down
 
     def read(self, images: Tensor, x: Tensor, y: Tensor) -> Tensor:
         """Read images uint8 `(n, h, w, C)` at x and y `(n, tall, wide)`, bilinearly."""

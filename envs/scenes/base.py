@@ -74,6 +74,10 @@ class Scene(abc.ABC):
             where there are several: `(x0, y0, x1, y1)` in pixels, half-open.
         """
 
+    def unaugmented(self) -> Scene:
+        """The same scene as evaluation splits show it, without augmentation if it has any."""
+        return self
+
     def targets_of(
         self, index: NDArray[np.int64], key: NDArray[np.uint64], count: int
     ) -> NDArray[np.int64]:

@@ -35,6 +35,7 @@ class ClutteredScene(TranslatedScene):
     piece_size: int = 8
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         at_least("pieces", self.pieces, 0, MOST_PIECES)
         at_least("piece_size", self.piece_size, 1)
 

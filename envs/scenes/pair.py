@@ -9,13 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..draws import integers, uniform
-from .base import Scene, SceneError, add_patches, blank, boxes_at, images_at
+from .augment import AugmentedScene
+from .base import SceneError, add_patches, blank, boxes_at
 
 _PLACE, _OTHER, _ORDER = 0, 2, 3
 
 
 @dataclass(frozen=True)
-class PairScene(Scene):
+class PairScene(AugmentedScene):
     """Shows the image and one more of its split, wholly, one to the left of the other.
 
     Which other one (it may be the same), which of the two stands left, where they stand across and
@@ -62,6 +63,7 @@ class PairScene(Scene):
         shown = self.targets_of(index, key, count)
         boxes = []
         for k in range(2):
-            add_patches(frames, images_at(images, shown[:, k]), draws[:, 2 + k], left[:, k])
+            targets = self.targets_shown(images, shown[:, k], key, k)
+            add_patches(frames, targets, draws[:, 2 + k], left[:, k])
             boxes.append(boxes_at(draws[:, 2 + k], left[:, k], height, width))
         return frames, np.stack(boxes, axis=1)

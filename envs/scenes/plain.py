@@ -8,12 +8,13 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from .base import Scene, blank, images_at
+from .augment import AugmentedScene
+from .base import blank
 
 
 @dataclass(frozen=True)
-class PlainScene(Scene):
-    """Shows each image in the middle of the canvas; draws nothing at random."""
+class PlainScene(AugmentedScene):
+    """Shows each image in the middle of the canvas; draws nothing but augmentation."""
 
     on_device: ClassVar[bool] = True
 
@@ -26,7 +27,7 @@ class PlainScene(Scene):
         boxes = np.empty((len(index), 4), np.float32)
         boxes[:] = (x, y, x + width, y + height)
         if (tall, wide) == (height, width):
-            return images_at(images, index), boxes
+            return self.targets_shown(images, index, key), boxes
         frames = blank(images, len(index), tall, wide)
-        frames[:, y : y + height, x : x + width] = images_at(images, index)
+        frames[:, y : y + height, x : x + width] = self.targets_shown(images, index, key)
         return frames, boxes

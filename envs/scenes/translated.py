@@ -9,13 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..draws import integers
-from .base import Scene, add_patches, blank, boxes_at, images_at
+from .augment import AugmentedScene
+from .base import add_patches, blank, boxes_at
 
 _PLACE = 0
 
 
 @dataclass(frozen=True)
-class TranslatedScene(Scene):
+class TranslatedScene(AugmentedScene):
     """Shows each image wholly on the canvas, at a place drawn uniformly.
 
     Attributes:
@@ -35,7 +36,7 @@ class TranslatedScene(Scene):
         room = (tall - height + 1, wide - width + 1)
         top, left = integers(key, _PLACE, room, 2).T
         self._add_clutter(frames, images, key)
-        add_patches(frames, images_at(images, index), top, left)
+        add_patches(frames, self.targets_shown(images, index, key), top, left)
         return frames, boxes_at(top, left, height, width)
 
     def _add_clutter(

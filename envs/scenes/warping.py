@@ -134,11 +134,8 @@ def bent(
         frame: height and width of the frames.
     """
     (height, width), (tall, wide) = shape, frame
-    n = len(moves)
     middle_x, middle_y = middle(shape, frame)
-    weights = spline(shape, frame)
-    shift = moves.transpose(2, 0, 1).reshape(2 * n, -1) @ weights  # exact, see `spline`
-    x, y = shift.reshape(2, n, tall, wide).astype(np.float32)
+    x, y = shifts(moves, shape, frame)
     x += (np.arange(wide) + (0.5 - middle_x)).astype(np.float32)
     y += (np.arange(tall) + (0.5 - middle_y)).astype(np.float32)[:, None]
     shrink = (1 / scale).astype(np.float32)[:, None, None]
@@ -147,6 +144,17 @@ def bent(
     x += np.float32(width / 2)
     y += np.float32(height / 2)
     return x, y
+
+
+def shifts(
+    moves: NDArray[np.float64], shape: tuple[int, int], frame: tuple[int, int]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """How far right and down each pixel's reading moves, as `bent` bends: `(n, tall, wide)` each."""
+    n, (tall, wide) = len(moves), frame
+    weights = spline(shape, frame)
+    shift = moves.transpose(2, 0, 1).reshape(2 * n, -1) @ weights  # exact, see `spline`
+    right, down = shift.reshape(2, n, tall, wide).astype(np.float32)
+    return right, down
 
 
 def middle(shape: tuple[int, int], frame: tuple[int, int]) -> tuple[float, float]:

@@ -115,6 +115,7 @@ def test_every_autoreset_mode_is_the_same(keywords, mode):
         *({"action": action} for action in ACTION_MODES if action != "fixation"),
         *({"scene": "distorted", "distortion": d} for d in ("rts", "projective", "elastic")),
         {"scene": "plain", "canvas": (30, 41), "size": 5, "scales": 4},
+        {"scene": "pair", "task": "pair", "augment": {"rotate": 30, "zoom": 0.3, "elastic": 1}},
         {"scene": "drifting", "pieces": 0},
         {"moves": "relative", "stop": True},
         {"split": "validation", "placements": 2, "scene": "cluttered", "pieces": 0},
