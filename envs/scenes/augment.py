@@ -1,4 +1,4 @@
-"""Augmentation: the targets of training scenes turned, resized, moved and bent, each in its own way.
+"""Augmentation: targets of training scenes turned, resized, moved and bent, each in its own way.
 
 Evaluation splits show their images as they are.
 """

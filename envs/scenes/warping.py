@@ -149,7 +149,7 @@ def bent(
 def shifts(
     moves: NDArray[np.float64], shape: tuple[int, int], frame: tuple[int, int]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """How far right and down each pixel's reading moves, as `bent` bends: `(n, tall, wide)` each."""
+    """How far right and down each pixel's reading moves when bent: `(n, tall, wide)` each."""
     n, (tall, wide) = len(moves), frame
     weights = spline(shape, frame)
     shift = moves.transpose(2, 0, 1).reshape(2 * n, -1) @ weights  # exact, see `spline`

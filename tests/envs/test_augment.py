@@ -115,7 +115,9 @@ def test_only_training_is_augmented():
     seen = {}
     for split in ("train", "validation", "test"):
         for name, augment in (("with", ALL), ("without", None)):
-            env = gym.make_vec("saccade/Digits-v0", 16, split=split, reveal="image", augment=augment)
+            env = gym.make_vec(
+                "saccade/Digits-v0", 16, split=split, reveal="image", augment=augment
+            )
             observation, info = env.reset(seed=1)
             seen[split, name] = observation["image"], info["index"]
     for split in ("train", "validation", "test"):
