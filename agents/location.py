@@ -7,7 +7,7 @@ RAM's REINFORCE, PPO and SAC can so be compared on one core.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -36,14 +36,14 @@ class Sight(nn.Module):
     """RAM's glimpse network, core and answer, and what they make of observations.
 
     Args:
-        pixels: values in a glimpse.
+        glimpse_shape: (scales * C, size, size).
         classes: number of answers.
         sizes: RAM's keywords (`core`, `what`, `where`, `glimpse_features`, `hidden`).
     """
 
-    def __init__(self, pixels: int, classes: int, **sizes: Any) -> None:
+    def __init__(self, glimpse_shape: Sequence[int], classes: int, **sizes: Any) -> None:
         super().__init__()
-        whole = RAMNetwork(pixels, classes, **sizes)
+        whole = RAMNetwork(glimpse_shape, classes, **sizes)
         self.glimpse, self.core, self.answer = whole.glimpse, whole.core, whole.answer
         hidden = self.core.hidden
         self.space = spaces.Box(-np.inf, np.inf, (hidden + 3,), np.float32)
@@ -199,7 +199,7 @@ class Location(Baseline):
         self._task = Task(shape, answers, "box", interface.score_scale)
         with torch.random.fork_rng(devices=()):
             torch.manual_seed(seed)
-            self.sight = built(lambda: Sight(int(np.prod(shape)), answers, **sizes))
+            self.sight = built(lambda: Sight(shape, answers, **sizes))
         self._optimizer = torch.optim.AdamW(
             self.sight.parameters(), answer_learning_rate, weight_decay=0.0
         )

@@ -15,23 +15,8 @@ from torch.nn import functional
 
 from .hyperparameters import types_of
 from .learner import RAM
-from .networks import LookingNetwork, LSTMCore, State
+from .networks import Filters, LookingNetwork, LSTMCore, State
 from .task import Task, shown
-
-
-class Filters(nn.Sequential):
-    """Rectified 3x3 convolutions that halve the sides each, (B, C, h, w) to (B, `size`)."""
-
-    def __init__(self, shape: Sequence[int], filters: Sequence[int]) -> None:
-        super().__init__()
-        channels, height, width = shape
-        for count in filters:
-            layer = nn.Conv2d(channels, count, 3, stride=2, padding=1)
-            nn.init.kaiming_uniform_(layer.weight, nonlinearity="relu")
-            self.extend((layer, nn.ReLU()))
-            channels, height, width = count, (height + 1) // 2, (width + 1) // 2
-        self.append(nn.Flatten())
-        self.size = channels * height * width
 
 
 class ConvolutionalGlimpse(nn.Module):

@@ -31,7 +31,8 @@ def check(hyperparameters: Mapping[str, Any], types: Mapping[str, Any]) -> None:
         if typing.get_origin(kind) is Literal and value not in typing.get_args(kind):
             allowed = ", ".join(map(repr, typing.get_args(kind)))
             raise ValueError(f"{name}={value!r}: take one of {allowed}")
-        if kind == tuple[int, ...] and (not value or min(value) < 1):
+        several = kind in (tuple[int, ...], tuple[int, ...] | None) and value is not None
+        if several and (not value or min(value) < 1):
             raise ValueError(f"{name}={value!r}: take one number or more, each of at least 1")
         if kind in (int, float, float | None) and value is not None:
             lowest = _LOWEST.get(name, 0)

@@ -6,7 +6,6 @@ The rollout and the update are in `RAM._update`, in the order in which they happ
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal, Self
@@ -50,6 +49,8 @@ class RAM(GradientLearner):
             the id of one; with a `Task` alone, the learner can predict but not learn.
         num_envs: lanes; an environment that is given decides by itself.
         paths: neighbouring lanes that share a scene; an environment that is given decides.
+        filters: how many 3x3 filters each layer has that sees a glimpse, the first at every pixel,
+            the others at every second; None, the paper's: "what" sees the pixels themselves.
         core: "rnn", the paper's rectified core, or "lstm".
         what: features of what is seen.
         where: features of where it is seen.
@@ -101,6 +102,7 @@ class RAM(GradientLearner):
         *,
         num_envs: int = 256,
         paths: int = 4,
+        filters: tuple[int, ...] | None = None,
         core: Literal["rnn", "lstm"] = "rnn",
         what: int = 128,
         where: int = 128,
@@ -158,10 +160,10 @@ class RAM(GradientLearner):
     def _build(self) -> LookingNetwork:
         """The network of this task, with weights as the global generator draws them."""
         h = self.hyperparameters
-        sizes = ("core", "what", "where", "glimpse_features", "hidden", "location_hidden", "gain")
-        pixels = math.prod(self.task.glimpse_shape)
-        chosen = {name: h[name] for name in sizes}
-        return RAMNetwork(pixels, self.task.answers, halting=self.task.stop, **chosen)
+        sizes = ("filters", "core", "what", "where", "glimpse_features", "hidden")
+        chosen = {name: h[name] for name in (*sizes, "location_hidden", "gain")}
+        shape = self.task.glimpse_shape
+        return RAMNetwork(shape, self.task.answers, halting=self.task.stop, **chosen)
 
     def _enter(self, env: VectorEnv | str) -> None:
         """Take an environment; it says how many lanes there are and how many share a scene."""

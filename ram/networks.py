@@ -8,7 +8,8 @@ the same function, one matrix product.
 from __future__ import annotations
 
 import abc
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from typing import ClassVar, Literal
 
 import torch
@@ -22,6 +23,25 @@ State = tuple[Tensor, ...]
 
 The rectified core's is (h,), an LSTM's (h, c); several cores' follow each other.
 """
+
+
+class Filters(nn.Sequential):
+    """Rectified 3x3 convolutions, (B, C, h, w) to (B, `size`).
+
+    Each halves the sides, but for the first where it has another `stride`.
+    """
+
+    def __init__(self, shape: Sequence[int], filters: Sequence[int], stride: int = 2) -> None:
+        super().__init__()
+        channels, *sides = shape
+        for number, count in enumerate(filters):
+            step = 2 if number else stride
+            layer = nn.Conv2d(channels, count, 3, stride=step, padding=1)
+            nn.init.kaiming_uniform_(layer.weight, nonlinearity="relu")
+            self.extend((layer, nn.ReLU()))
+            channels, sides = count, [(side + step - 1) // step for side in sides]
+        self.append(nn.Flatten())
+        self.size = channels * math.prod(sides)
 
 
 class GlimpseNetwork(nn.Module):
@@ -196,17 +216,20 @@ class RAMNetwork(LookingNetwork):
     """All boxes together: see a glimpse, then read location, answer and baseline off the core.
 
     Args:
-        pixels: values in a glimpse (scales * channels * size * size).
+        glimpse_shape: (scales * C, size, size).
         classes: number of answers.
+        filters: 3x3 filters in each layer before "what", the first at every pixel, the others at
+            every second; None: it sees the pixels themselves.
         gain: what glimpses are multiplied with, so that scenes that are mostly dark weigh as much.
         halting: whether there is a unit that says when to stop.
     """
 
     def __init__(
         self,
-        pixels: int,
+        glimpse_shape: Sequence[int],
         classes: int,
         *,
+        filters: Sequence[int] | None = None,
         core: Literal["rnn", "lstm"] = "rnn",
         what: int = 128,
         where: int = 128,
@@ -218,6 +241,8 @@ class RAMNetwork(LookingNetwork):
     ) -> None:
         super().__init__()
         self.gain = gain
+        self.filters = Filters(glimpse_shape, filters, stride=1) if filters else None
+        pixels = self.filters.size if self.filters else math.prod(glimpse_shape)
         self.glimpse = GlimpseNetwork(pixels, what, where, glimpse_features)
         self.core: RectifiedCore | LSTMCore
         if core == "rnn":
@@ -240,7 +265,7 @@ class RAMNetwork(LookingNetwork):
         return state[0]
 
     def see(self, glimpse: Tensor, fixation: Tensor, state: State) -> State:
-        pixels = glimpse.flatten(1)  # (B, pixels)
         if self.gain != 1:
-            pixels = self.gain * pixels
+            glimpse = self.gain * glimpse
+        pixels = glimpse.flatten(1) if self.filters is None else self.filters(glimpse)
         return self.core(self.glimpse(pixels, fixation), state)

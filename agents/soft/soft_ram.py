@@ -87,7 +87,7 @@ class SoftRAM(SoftNetwork):
         self.answer_every_step = flag("answer_every_step", answer_every_step)
         self.first_fixation = choose("first_fixation", first_fixation, ("center", "random"))
         self.network = RAMNetwork(
-            channels * self.sensor.scales * self.sensor.size**2,
+            (channels * self.sensor.scales, self.sensor.size, self.sensor.size),
             at_least("classes", classes, 2),
             core=choose("core", core, ("rnn", "lstm")),
             what=at_least("what", what, 1),

@@ -43,7 +43,13 @@ def equal(one: list[torch.Tensor], other: list[torch.Tensor]) -> bool:
 
 RECIPES: list[dict[str, Any]] = [
     {"core": "rnn", "baseline": "learned", "reward": "success", "through_core": False},
-    {"core": "lstm", "env": {"paths": 2}, "std_final": 0.05, "location_hidden": 8},
+    {
+        "core": "lstm",
+        "env": {"paths": 2},
+        "std_final": 0.05,
+        "location_hidden": 8,
+        "filters": (3, 4),
+    },
     {"optimizer": "sgd", "schedule": "linear", "learning_rate": 0.01, "answer_every_step": False},
     {"env": {"action": "box", "reward": "dense"}, "reward": "success", "schedule": "cosine"},
     {"env": {"moves": "relative"}, "weight_decay": 0.01, "label_smoothing": 0.1},

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from saccade.ram.networks import (
+    Filters,
     GlimpseNetwork,
     LocationNetwork,
     LSTMCore,
@@ -15,7 +16,7 @@ from saccade.ram.networks import (
 
 
 def test_the_paper_s_sizes_are_the_defaults() -> None:
-    network = RAMNetwork(64, 10)
+    network = RAMNetwork((1, 8, 8), 10)
     shapes = {name: tuple(value.shape) for name, value in network.named_parameters()}
     assert shapes["glimpse.what.weight"] == (128, 64)
     assert shapes["glimpse.where.weight"] == (128, 2)
@@ -64,15 +65,46 @@ def test_the_first_means_are_near_the_centre(location_hidden: int) -> None:
 
 @pytest.mark.parametrize("core", ["rnn", "lstm"])
 def test_start_is_the_same_for_every_lane(core: str) -> None:
-    network = RAMNetwork(16, 4, core=core, hidden=8)
+    network = RAMNetwork((1, 4, 4), 4, core=core, hidden=8)
     assert all(part.shape == (3, 8) and not part.any() for part in network.start(3))
 
 
 def test_gain_turns_glimpses_up_and_nothing_else() -> None:
     torch.manual_seed(0)
-    plain = RAMNetwork(64, 10)
-    turned_up = RAMNetwork(64, 10, gain=8.0)
+    plain = RAMNetwork((1, 8, 8), 10)
+    turned_up = RAMNetwork((1, 8, 8), 10, gain=8.0)
     turned_up.load_state_dict(plain.state_dict())
     glimpse, fixation = torch.rand(5, 1, 8, 8), torch.rand(5, 2)
     bright = plain.see(8 * glimpse, fixation, plain.start(5))
     torch.testing.assert_close(turned_up.see(glimpse, fixation, turned_up.start(5)), bright)
+
+
+def test_filters_see_every_pixel_first_and_every_second_then() -> None:
+    # A slow reading: the response at a place is the filter laid over it, black outside.
+    filters = Filters((2, 7, 5), (4, 3), stride=1)
+    image = torch.rand(6, 2, 7, 5)
+    found = image
+    for layer, step in ((filters[0], 1), (filters[2], 2)):
+        padded = torch.nn.functional.pad(found, (1, 1, 1, 1))
+        rows, columns = (range(0, side, step) for side in found.shape[2:])
+        laid = [
+            torch.stack([_laid(padded, layer, row, column) for column in columns], 2)
+            for row in rows
+        ]
+        found = torch.stack(laid, 2)
+    torch.testing.assert_close(filters(image), found.flatten(1))
+    assert filters.size == 3 * 4 * 3
+
+
+def _laid(padded: torch.Tensor, layer: torch.nn.Conv2d, row: int, column: int) -> torch.Tensor:
+    patch = padded[:, None, :, row : row + 3, column : column + 3]
+    return ((patch * layer.weight).sum((2, 3, 4)) + layer.bias).relu()
+
+
+def test_ram_sees_through_filters_what_it_else_sees_itself() -> None:
+    network = RAMNetwork((1, 8, 8), 10, filters=(4, 6), gain=2.0)
+    glimpse, fixation, state = torch.rand(5, 1, 8, 8), torch.rand(5, 2), network.start(5)
+    seen = network.filters(2 * glimpse)
+    assert seen.shape == (5, 6 * 4 * 4)
+    wanted = network.core(network.glimpse(seen, fixation), state)
+    torch.testing.assert_close(network.see(glimpse, fixation, state), wanted)

@@ -46,7 +46,7 @@ def test_it_is_rams_network_led_over_retina_glimpses_by_hand(core, location_hidd
 
 
 def test_at_whole_pixels_the_weights_of_a_ram_answer_as_in_ram():
-    hard = RAMNetwork(2 * 4 * 4, 4, what=16, where=16, glimpse_features=32, hidden=32)
+    hard = RAMNetwork((2, 4, 4), 4, what=16, where=16, glimpse_features=32, hidden=32)
     place = pixel_to_fixation([13, 4], 21)
     with torch.no_grad():  # every location decision is pixel (13, 4)
         hard.location.mean.weight.zero_()
