@@ -16,8 +16,16 @@ from numpy.typing import NDArray
 
 from ..checks import number, shown, suggest
 from ..draws import normal, uniform
-from .base import Scene, images_at
-from .warping import KNOTS, fixed_point, homography, middle, turned_corners, warping_on
+from .base import Scene, blank, images_at
+from .warping import (
+    KNOTS,
+    blocks,
+    fixed_point,
+    homography,
+    middle,
+    turned_corners,
+    warping_on,
+)
 
 # Streams far from those of scenes: with augmentation or without, the same key places alike.
 _SHAPE, _BEND, _APART = 1 << 16, (1 << 16) + 1, 2
@@ -66,21 +74,29 @@ class Augmentation:
 
     def __call__(self, images: Any, key: NDArray[np.uint64], number: int = 0) -> Any:
         """Images uint8 `(n, h, w, C)` as they are shown this time; `number` tells draws apart."""
-        height, width = shape = images.shape[1:3]
-        stream = _APART * number
+        shape = images.shape[1:3]
+        warp, changed = warping_on(images), blank(images, len(images), *shape)
+        for block in blocks(len(images), *shape):
+            x, y = self._warp(warp, key[block], shape, _APART * number)
+            changed[block] = warp.read(images[block], x, y)
+        return changed
+
+    def _warp(
+        self, warp: Any, key: NDArray[np.uint64], shape: tuple[int, int], stream: int
+    ) -> tuple[Any, Any]:
+        """Where each pixel reads its image, x and y `(n, h, w)`."""
         draws = 2 * uniform(key, _SHAPE + stream, 4) - 1
         # As often halved as doubled: even in the logarithm.
         scale = fixed_point(np.exp(draws[:, 1] * math.log1p(self.zoom)), 20)
         centre = np.array(middle(shape, shape)) + self.shift * draws[:, 2:]
         corners = turned_corners(np.deg2rad(self.rotate * draws[:, 0]), scale, centre, *shape)
-        warp = warping_on(images)
-        x, y = warp.projected(homography(corners, *shape), height, width)
+        x, y = warp.projected(homography(corners, *shape), *shape)
         if self.elastic:
             moves = fixed_point(self.elastic * normal(key, _BEND + stream, 2 * KNOTS**2))
             right, down = warp.shifts(moves.reshape(-1, KNOTS**2, 2), shape, shape)
             x += right
             y += down
-        return warp.read(images, x, y)
+        return x, y
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from ..draws import normal, uniform
 from .base import Scene, blank
 from .warping import (
     KNOTS,
+    blocks,
     fixed_point,
     homography,
     is_convex,
@@ -28,7 +29,6 @@ _ROTATION = 90.0  # degrees either way
 _RTS_ROTATION, _RTS_SCALE = 45.0, (0.7, 1.2)
 _SHRINK = (0.75, 1.0)
 _CORNER_SIGMA, _KNOT_SIGMA = 5.0, 1.5  # pixels
-_BLOCK = 1 << 16  # pixels that are warped together: what they need stays in the cache
 
 
 @dataclass(frozen=True)
@@ -77,9 +77,7 @@ class DistortedScene(Scene):
         frames = blank(images, len(index), tall, wide)
         warp = warping_on(images)
         boxes = np.empty((len(index), 4), np.float32)
-        together = max(1, _BLOCK // (tall * wide))
-        for first in range(0, len(index), together):
-            block = slice(first, first + together)
+        for block in blocks(len(index), tall, wide):
             x, y, boxes[block] = self._warp(warp, key[block], (height, width), (tall, wide))
             frames[block] = warp.read(images[index[block]], x, y)
         return frames, boxes

@@ -10,6 +10,7 @@ that it is drawn in nor on the processor.
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
@@ -17,6 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 KNOTS = 4  # control points of the spline along a side
+
+_BLOCK = 1 << 16  # pixels that are warped together: what they need stays in the cache
 
 # A square's corners from its middle, in half sides, in the order of all corners here: top left,
 # top right, bottom right, bottom left.
@@ -30,6 +33,13 @@ def warping_on(images: Any) -> Any:
     from ..device.scenes import Warping
 
     return Warping(images.device)
+
+
+def blocks(count: int, tall: int, wide: int) -> Iterator[slice]:
+    """So many frames in parts that are best warped together."""
+    together = max(1, _BLOCK // (tall * wide))
+    for first in range(0, count, together):
+        yield slice(first, first + together)
 
 
 def fixed_point(values: NDArray[np.float64], bits: int = 16) -> NDArray[np.float64]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import gymnasium as gym
 import numpy as np
 import pytest
@@ -154,3 +156,12 @@ def test_a_scene_that_has_it_not_says_so():
     with pytest.raises(TypeError, match="unexpected keyword argument 'augment'"):
         gym.make_vec("saccade/Video-v0", augment=ALL)
     assert DistortedScene().unaugmented() == DistortedScene()
+
+
+def test_memory_does_not_grow_with_the_lanes():
+    images, key = bars(20_000, 28), keys(20_000)
+    tracemalloc.start()
+    changed = Augmentation(**ALL)(images, key)
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < 2 * changed.nbytes  # beside the images that it makes, little
