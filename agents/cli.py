@@ -28,7 +28,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         arguments, overrides = take_overrides(arguments)
         parsed = _parse(arguments)
         if overrides and parsed.command not in ("train", "sweep", "play"):
-            raise UserError(f"--{next(iter(overrides))}: only 'saccade train' takes config keys")
+            key = next(iter(overrides))
+            raise UserError(f"--{key}: only 'saccade train', 'sweep' and 'play' take such keys")
         return _COMMANDS[parsed.command](parsed, overrides)
     except UserError as error:
         print(f"saccade: {error}", file=sys.stderr)

@@ -108,6 +108,21 @@ def begin(*arguments: str, program: str = PLAIN, **options: Any) -> subprocess.P
     )
 
 
+def interrupted(process: subprocess.Popen, *numbers: int) -> tuple[int, str]:
+    """Send signals to a training that tells of an evaluation; its exit code, and what it then said.
+
+    Its stderr is a pipe of text.
+    """
+    with process:
+        for line in process.stderr:
+            if " steps " in line:
+                break
+        for number in numbers:
+            process.send_signal(number)
+        said = process.stderr.read()
+    return process.returncode, said
+
+
 def finished(name: str, root: Path, **changes: Any) -> Path:
     """The folder of a run that nothing stopped."""
     assert main(words(name, root, **changes)) == 0

@@ -6,7 +6,6 @@ import json
 import os
 import pickle
 import signal
-import subprocess
 import sys
 import zipfile
 
@@ -19,6 +18,7 @@ from gymnasium.vector import AutoresetMode
 from stable_baselines3.common.evaluation import evaluate_policy
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from killing import begin, interrupted
 from saccade.agents import config
 from saccade.agents.baselines import DQN, PPO, SAC, MaskablePPO, RecurrentPPO
 from saccade.agents.cli import main
@@ -175,16 +175,9 @@ def test_ctrl_c_leaves_a_run_to_resume(tmp_path):
     text = small("ppo").to_dict()
     text["train"]["total_timesteps"] = 10_000_000
     (tmp_path / "long.yaml").write_text(yaml.safe_dump(text))
-    command = [sys.executable, "-m", "saccade.agents.train", str(tmp_path / "long.yaml")]
-    process = subprocess.Popen(
-        [*command, "--runs", str(tmp_path / "runs")], stderr=subprocess.PIPE, text=True
-    )
-    for line in process.stderr:
-        if "steps/s" in line:
-            break
-    process.send_signal(signal.SIGINT)
-    said = process.stderr.read()
-    assert process.wait(60) == 130 and "Go on with:" in said and "Traceback" not in said
+    process = begin("train", str(tmp_path / "long.yaml"), "--runs", str(tmp_path / "runs"))
+    ended, said = interrupted(process, signal.SIGINT)
+    assert ended == 130 and "Go on with:" in said and "Traceback" not in said
     (folder,) = (tmp_path / "runs").iterdir()
     stopped = load_policy(RunFolder.open(folder), "last")[1].num_timesteps
     assert stopped > 0 and stopped % (6 * 16) == 0  # between two updates

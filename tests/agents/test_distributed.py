@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from killing import DEADLY_RANK, same_run, words
+from killing import DEADLY_RANK, interrupted, same_run, words
 from saccade.agents.cli import main
 from saccade.ram import distributed
 
@@ -117,13 +117,8 @@ def test_sigterm_saves_a_checkpoint(arguments, tmp_path):
     runs = tmp_path / "runs"
     endless = ("--train.total_timesteps=100_000_000", "--train.checkpoint_freq=10_000_000")
     process = launch(*TRAIN, *arguments, *endless, "--runs", runs)
-    with process:
-        for line in process.stderr:
-            if " steps " in line:
-                process.send_signal(signal.SIGTERM)
-                break
-        said = process.stderr.read()
-    assert process.returncode != 0
+    ended, said = interrupted(process, signal.SIGTERM)
+    assert ended != 0
     (cut,) = runs.iterdir()
     assert (cut / "checkpoints" / "last.pt").is_file() and f"--resume {cut}" in said
     assert not json.loads((cut / "metrics.json").read_text())["finished"]

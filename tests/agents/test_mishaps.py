@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from killing import begin, finished, nothing_half_written, same_run, words
+from killing import begin, finished, interrupted, nothing_half_written, same_run, words
 from saccade.agents.cli import main
 from saccade.agents.runs import RunFolder
 from saccade.ram import RAM, callbacks
@@ -56,13 +56,8 @@ def one_line(text):
 @pytest.mark.parametrize(("number", "code"), [("SIGTERM", 143), ("SIGHUP", 129)])
 def test_a_signal_to_end_saves_first_also_where_it_comes_twice(number, code, tmp_path):
     process = begin(*words(NAME, tmp_path, **{"train.total_timesteps": 10_000_000}))
-    for line in process.stderr:
-        if " steps " in line:
-            break
-    for _ in range(2):
-        process.send_signal(getattr(signal, number))
-    said = process.stderr.read()
-    assert process.wait() == code and "Traceback" not in said, said
+    ended, said = interrupted(process, *2 * [getattr(signal, number)])
+    assert ended == code and "Traceback" not in said, said
     (folder,) = tmp_path.iterdir()
     assert f"Go on with:\n  saccade train --resume {folder}" in said
     metrics = RunFolder.open(folder).metrics()

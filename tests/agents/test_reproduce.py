@@ -5,13 +5,12 @@ import os
 import re
 import shutil
 import signal
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 import yaml
 
+from killing import begin, interrupted
 from saccade.agents import reproduce as module
 from saccade.agents import stats
 from saccade.agents.cells import INDEX, read_index
@@ -216,20 +215,8 @@ def test_stopped_in_the_middle_it_goes_on_to_the_same_figures(tmp_path, filled):
     tables["tables"][0]["rows"] = [{"config": "ram_3", "label": "RAM"}]
     folder, runs = folder_of(tmp_path / "paper", tables, cells), tmp_path / "runs"
     command = ["reproduce", str(folder), "--runs", str(runs), "--seeds", "2", "--jobs", "1"]
-    started = subprocess.Popen(
-        [sys.executable, "-m", "saccade.agents.cli", *command],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )
-    with started:
-        for line in started.stderr:
-            if " steps " in line:
-                started.send_signal(signal.SIGTERM)
-                break
-        rest = started.stderr.read()
-    assert started.returncode == 143, rest
+    ended, rest = interrupted(begin(*command), signal.SIGTERM)
+    assert ended == 143, rest
     assert "Not begun: ram_3-1" in rest and "The same command goes on." in rest
     assert not (runs / "paper.md").exists()
     now = stages(folder, runs, seeds=2)

@@ -1,10 +1,7 @@
 """Training by command: what the run folder holds, and an interruption that leaves no trace."""
 
 import json
-import os
 import signal
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -12,6 +9,7 @@ import torch
 import yaml
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from killing import begin, interrupted
 from saccade.agents import config
 from saccade.agents.cli import main
 from saccade.agents.errors import UserError
@@ -108,22 +106,10 @@ def same_network(first, second):
 
 def test_ctrl_c_leaves_a_run_that_goes_on_to_the_same_bytes(flags, tmp_path):
     flags = [*flags, "--train.total_timesteps", "12_000", "--train.eval_freq", "3000"]
-    command = [sys.executable, "-m", "saccade.agents.cli", "train", "ram_translated_digits"]
-    started = subprocess.Popen(
-        [*command, *flags, "--name", "cut", "--runs", str(tmp_path)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )
-    with started:
-        for line in started.stderr:
-            if " steps " in line:  # the first evaluation
-                started.send_signal(signal.SIGINT)
-                break
-        rest = started.stderr.read()
+    words = ["train", "ram_translated_digits", *flags, "--name", "cut", "--runs", str(tmp_path)]
+    ended, rest = interrupted(begin(*words), signal.SIGINT)
     (cut,) = tmp_path.iterdir()
-    assert started.returncode == 130, rest
+    assert ended == 130, rest
     assert f"saccade train --resume {cut}" in rest
     metrics = json.loads((cut / "metrics.json").read_text())
     stopped_at = metrics["timesteps"]
