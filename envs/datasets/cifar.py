@@ -92,7 +92,9 @@ def _unpacked(archive: Path) -> list[tuple[str, bytes]]:
 
 
 def _tar(unpacked: gzip.GzipFile) -> tarfile.TarFile:
-    return tarfile.open(fileobj=cast(IO[bytes], _Bounded(unpacked, 7 * _IMAGES * _RECORD)))
+    # Of plain members alone ("r:"): packed a second time, by xz say, nothing would bound it.
+    bounded = cast(IO[bytes], _Bounded(unpacked, 7 * _IMAGES * _RECORD))
+    return tarfile.open(fileobj=bounded, mode="r:")
 
 
 class _Bounded:

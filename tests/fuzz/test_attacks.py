@@ -10,6 +10,7 @@ import gzip
 import importlib.util
 import io
 import json
+import lzma
 import os
 import pickle
 import struct
@@ -113,6 +114,19 @@ def test_an_archive_of_cifar_that_unpacks_without_end(tmp_path):
         files[-1].write_bytes(gzip.compress(header) + bomb + b"z")
     for said in refused("cifar", *files):
         assert "it claims more than" in said
+
+
+@needs_proc
+def test_an_archive_of_cifar_that_is_packed_twice(tmp_path):
+    inner = io.BytesIO()
+    with lzma.open(inner, "wb", format=lzma.FORMAT_ALONE) as packed:
+        packed.write(bytes(10_000))
+    lying = bytearray(inner.getvalue())
+    lying[1:5] = struct.pack("<I", 2**32 - 1)  # the size of its dictionary, taken at once
+    file = tmp_path / "twice"
+    file.write_bytes(gzip.compress(bytes(lying)) + b"z")
+    (said,) = refused("cifar", file)
+    assert "is damaged" in said
 
 
 @needs_proc
