@@ -100,7 +100,7 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument(
         "--jobs", metavar="N", type=positive, help="seeds at a time (cores over train.threads)"
     )
-    train.add_argument("--device", help="cpu, cuda, ...")
+    train.add_argument("--device", help="cpu, cuda, ... (the config's, or where the run is)")
     train.add_argument("--name", help="what the run folder's name starts with")
     train.add_argument("--runs", metavar="DIR", default="runs", help="where run folders go (runs)")
     train.add_argument(
@@ -248,9 +248,10 @@ def _train(parsed: argparse.Namespace, overrides: dict[str, str]) -> int:
     if parsed.resume is not None:
         if parsed.seeds:
             raise UserError("--resume: goes on with one run; resume each seed's by itself")
+        device = asked.pop("device", None)
         if parsed.config is not None or asked:
-            raise UserError("--resume: goes on with the run's own config; give nothing beside it")
-        finished = resume(parsed.resume)
+            raise UserError("--resume: goes on with the run's own config; give only --device to it")
+        finished = resume(parsed.resume, device=device)
     elif parsed.config is None:
         raise UserError("train: give a config, or --resume RUN (see saccade train --help)")
     elif parsed.seeds:

@@ -40,7 +40,7 @@ from .config import Config, load_resolved
 from .environments import make_env, task_of
 from .errors import UserError
 from .gazed import GazedVectorEnv
-from .learners import LEARNERS
+from .learners import LEARNERS, is_here
 from .rollout import Episodes, rollout, shown
 from .row import SCANPATH_MEASURES, Row, packed, plain
 from .runs import RunFolder
@@ -214,10 +214,14 @@ def evaluate_run(
 def load_policy(
     run: RunFolder, checkpoint: str | None = None, device: str | None = None
 ) -> tuple[Config, Any, Path]:
-    """A run's config, the learner in its checkpoint, and that checkpoint's file."""
+    """A run's config, the learner in its checkpoint, and that checkpoint's file.
+
+    On the device asked for; else on the config's, and where that is not here, on the CPU.
+    """
     config = load_resolved(run.config)
     file = run.checkpoint(checkpoint)
-    return config, LEARNERS[config.agent.name].restore(file, device=device or config.device), file
+    there = device or (config.device if is_here(config.device) else "cpu")
+    return config, LEARNERS[config.agent.name].restore(file, device=there), file
 
 
 def _evaluate(

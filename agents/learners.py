@@ -104,9 +104,16 @@ LEARNERS: dict[str, Learner] = {
 
 def check_device(name: str) -> None:
     """UserError unless PyTorch knows the device and it is there."""
+    if not is_here(name):
+        raise UserError(f"device '{name}': not here; 'cpu' always is (--device cpu)")
+
+
+def is_here(device: str) -> bool:
+    """Whether PyTorch knows the device and this machine has it."""
     import torch
 
     try:
-        torch.zeros(1, device=name).item()  # a device that keeps numbers, which "meta" does not
+        torch.zeros(1, device=device).item()  # it keeps numbers, which "meta" does not
     except (RuntimeError, AssertionError, NotImplementedError):
-        raise UserError(f"device '{name}': not here; 'cpu' always is") from None
+        return False
+    return True

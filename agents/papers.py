@@ -39,7 +39,7 @@ def add_commands(commands: Any, positive: Callable[[str], int]) -> None:
         "--jobs", metavar="N", type=positive, help="trainings at a time (cores over train.threads)"
     )
     reproduce.add_argument(
-        "--device", help="where to train what is begun now, and to measure (the configs')"
+        "--device", help="where to train and measure (the configs', or where a run is)"
     )
     reproduce.add_argument(
         "--runs", metavar="DIR", default="runs", help="where run folders are and go (runs)"

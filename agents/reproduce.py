@@ -140,7 +140,9 @@ def listing(asked: Sequence[Place]) -> str:
 
 
 def train(asked: Sequence[Place], root: Path, jobs: int, device: str | None = None) -> Outcome:
-    """Train what has not finished, `jobs` at a time; begun runs go on, on the device they are on.
+    """Train what has not finished, `jobs` at a time; begun runs go on.
+
+    All on `device`; None: new ones on the config's, begun ones on that which they are on.
 
     Each is a process of its own, the command `saccade train`.
     """
@@ -149,11 +151,10 @@ def train(asked: Sequence[Place], root: Path, jobs: int, device: str | None = No
         if place.finished:
             continue
         if place.found is not None:
-            trainings[place.label] = ["--resume", str(place.found.run.path)]
+            words = ["--resume", str(place.found.run.path)]
         else:
-            options = [f"--seed={place.seed}", f"--runs={root}"]
-            options += [f"--device={device}"] if device else []
-            trainings[place.label] = [str(place.cell.file), *options]
+            words = [str(place.cell.file), f"--seed={place.seed}", f"--runs={root}"]
+        trainings[place.label] = [*words, *([f"--device={device}"] if device else [])]
     return side_by_side(trainings, jobs)
 
 

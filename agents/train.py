@@ -14,7 +14,7 @@ import platform
 import shlex
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -76,13 +76,19 @@ def train(
             return _learn(config, run, learner, evaluation, callbacks)
 
 
-def resume(path: str | Path, callbacks: Sequence[Callback] = ()) -> Finished:
+def resume(
+    path: str | Path, callbacks: Sequence[Callback] = (), device: str | None = None
+) -> Finished:
     """Go on with an interrupted run, in its folder, from its last checkpoint.
 
-    One that was killed before its first checkpoint begins anew, with the same seed.
+    One that was killed before its first checkpoint begins anew, with the same seed. On another
+    `device` than the run's it goes on with the same weights, optimiser and scenes, and ends in
+    other bytes, as devices round differently; `metrics.json` then names both.
     """
     run = RunFolder.open(path)
     config = load_resolved(run.config)
+    if device is not None:
+        config = replace(config, device=device)
     with _together(config), _claimed(run):
         if run.kept:
             raise UserError(f"{path}: a kept model, without what training needs: train anew")
@@ -96,6 +102,9 @@ def resume(path: str | Path, callbacks: Sequence[Callback] = ()) -> Finished:
             file = run.checkpoint("last")
             learner = LEARNERS[config.agent.name].restore(file, env, config.device)
             _check_unedited(config, run, learner)
+            devices = str(run.metrics().get("device", config.device)).split(", ")
+            if devices[-1] != config.device:
+                _note(run, {"device": ", ".join([*devices, config.device])})
         else:
             learner = _make_learner(config, env)
             _note(run, _circumstances(config, config.to_yaml()))

@@ -148,6 +148,21 @@ def test_events_beyond_the_checkpoint_are_hidden_after_a_resume(tmp_path):
     assert "never" not in found.Tags()["scalars"]
 
 
+def test_a_run_goes_on_and_is_evaluated_on_another_device(flags, tmp_path, capsys):
+    flags = [*flags, "--train.total_timesteps", "12_000", "--train.eval_freq", "3000"]
+    words = ["train", "ram_translated_digits", *flags, "--device", "cpu:0"]  # any but "cpu"
+    interrupted(begin(*words, "--runs", str(tmp_path)), signal.SIGINT)
+    (folder,) = tmp_path.iterdir()
+    config = (folder / "config.yaml").read_text()
+    (folder / "config.yaml").write_text(config.replace("device: cpu:0", "device: cuda:99"))
+    assert main(["train", "--resume", str(folder)]) == 2
+    assert capsys.readouterr().err.endswith("'cpu' always is (--device cpu)\n")
+    assert main(["train", "--resume", str(folder), "--device", "cpu"]) == 0
+    metrics = json.loads((folder / "metrics.json").read_text())
+    assert metrics["finished"] and metrics["device"] == "cpu:0, cpu"
+    assert main(["evaluate", str(folder)]) == 0  # where it can
+
+
 def test_resuming_takes_no_other_settings(run, capsys):
     assert main(["train", "--resume", str(run), "--seed", "3"]) == 2
     assert "--resume" in capsys.readouterr().err
