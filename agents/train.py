@@ -83,12 +83,14 @@ def resume(
 
     One that was killed before its first checkpoint begins anew, with the same seed. On another
     `device` than the run's it goes on with the same weights, optimiser and scenes, and ends in
-    other bytes, as devices round differently; `metrics.json` then names both.
+    other bytes, as devices round differently; `metrics.json` then names both, and None is where it
+    was last.
     """
     run = RunFolder.open(path)
     config = load_resolved(run.config)
-    if device is not None:
-        config = replace(config, device=device)
+    devices = str(run.metrics().get("device", config.device)).split(", ")
+    moved = devices[-1] if len(devices) > 1 else None
+    config = replace(config, device=device or moved or config.device)
     with _together(config), _claimed(run):
         if run.kept:
             raise UserError(f"{path}: a kept model, without what training needs: train anew")
@@ -102,12 +104,11 @@ def resume(
             file = run.checkpoint("last")
             learner = LEARNERS[config.agent.name].restore(file, env, config.device)
             _check_unedited(config, run, learner)
-            devices = str(run.metrics().get("device", config.device)).split(", ")
             if devices[-1] != config.device:
                 _note(run, {"device": ", ".join([*devices, config.device])})
         else:
             learner = _make_learner(config, env)
-            _note(run, _circumstances(config, config.to_yaml()))
+            _note(run, _circumstances(config, run.config.read_text(encoding="utf-8")))
         return _learn(config, run, learner, _evaluation_envs(config), callbacks)
 
 

@@ -149,7 +149,7 @@ def test_events_beyond_the_checkpoint_are_hidden_after_a_resume(tmp_path):
 
 
 def test_a_run_goes_on_and_is_evaluated_on_another_device(flags, tmp_path, capsys):
-    flags = [*flags, "--train.total_timesteps", "12_000", "--train.eval_freq", "3000"]
+    flags = [*flags, "--train.total_timesteps", "24_000", "--train.eval_freq", "3000"]
     words = ["train", "ram_translated_digits", *flags, "--device", "cpu:0"]  # any but "cpu"
     interrupted(begin(*words, "--runs", str(tmp_path)), signal.SIGINT)
     (folder,) = tmp_path.iterdir()
@@ -157,7 +157,9 @@ def test_a_run_goes_on_and_is_evaluated_on_another_device(flags, tmp_path, capsy
     (folder / "config.yaml").write_text(config.replace("device: cpu:0", "device: cuda:99"))
     assert main(["train", "--resume", str(folder)]) == 2
     assert capsys.readouterr().err.endswith("'cpu' always is (--device cpu)\n")
-    assert main(["train", "--resume", str(folder), "--device", "cpu"]) == 0
+    on = ["train", "--resume", str(folder)]
+    assert interrupted(begin(*on, "--device", "cpu"), signal.SIGINT)[0] == 130
+    assert main(on) == 0  # where it was last
     metrics = json.loads((folder / "metrics.json").read_text())
     assert metrics["finished"] and metrics["device"] == "cpu:0, cpu"
     assert main(["evaluate", str(folder)]) == 0  # where it can
