@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from .datasets import ImageSet
 from .scenes import MovingScene, Scene
+from .scenes.base import images_at
 
 
 class Stage:
@@ -80,7 +81,10 @@ class Stage:
             for name, values in world.items():
                 self.world[name][lanes] = values
         else:
-            frames, boxes = self._scene.draw(images, image, key)
+            scenes, shown = _scenes_of(image, key)
+            frames, boxes = self._scene.draw(images, image[scenes], key[scenes])
+            if len(scenes) < len(key):
+                frames, boxes = images_at(frames, shown), boxes[shown]
         self.labels[lanes] = self._shown.labels[self._scene.targets_of(image, key, len(images))]
         return self._put(lanes, frames, boxes)
 
@@ -113,3 +117,12 @@ class Stage:
         self.frames[places] = frames  # the scene's array stays the scene's
         self.boxes[lanes] = boxes[:, None] if boxes.ndim == 2 else boxes
         return frames
+
+
+def _scenes_of(
+    image: NDArray[np.int64], key: NDArray[np.uint64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Which lanes to draw, where neighbours share a scene, and which of those each lane shows."""
+    other = np.ones(len(key), np.bool_)
+    other[1:] = (key[1:] != key[:-1]) | (image[1:] != image[:-1])
+    return other.nonzero()[0], other.cumsum() - 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import lru_cache
 
 import numpy as np
@@ -9,8 +10,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..scenes.warping import middle, spline
+from ..scenes.warping import blocks, middle, spline
 from . import upload
+
+_BLOCK = 1 << 24  # pixels that are warped together
 
 
 def add_patches(
@@ -42,6 +45,10 @@ class Warping:
 
     def __init__(self, device: torch.device) -> None:
         self.device = device
+
+    def blocks(self, count: int, tall: int, wide: int) -> Iterator[slice]:
+        """So many frames in parts that are best warped together: large ones, to launch little."""
+        return blocks(count, tall, wide, _BLOCK)
 
     def projected(
         self, matrices: NDArray[np.float64], tall: int, wide: int

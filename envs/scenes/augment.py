@@ -19,7 +19,6 @@ from ..draws import normal, uniform
 from .base import Scene, blank, images_at
 from .warping import (
     KNOTS,
-    blocks,
     fixed_point,
     homography,
     middle,
@@ -76,7 +75,7 @@ class Augmentation:
         """Images uint8 `(n, h, w, C)` as they are shown this time; `number` tells draws apart."""
         shape = images.shape[1:3]
         warp, changed = warping_on(images), blank(images, len(images), *shape)
-        for block in blocks(len(images), *shape):
+        for block in warp.blocks(len(images), *shape):
             x, y = self._warp(warp, key[block], shape, _APART * number)
             changed[block] = warp.read(images[block], x, y)
         return changed

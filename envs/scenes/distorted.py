@@ -13,7 +13,6 @@ from ..draws import normal, uniform
 from .base import Scene, blank
 from .warping import (
     KNOTS,
-    blocks,
     fixed_point,
     homography,
     is_convex,
@@ -77,7 +76,7 @@ class DistortedScene(Scene):
         frames = blank(images, len(index), tall, wide)
         warp = warping_on(images)
         boxes = np.empty((len(index), 4), np.float32)
-        for block in blocks(len(index), tall, wide):
+        for block in warp.blocks(len(index), tall, wide):
             x, y, boxes[block] = self._warp(warp, key[block], (height, width), (tall, wide))
             frames[block] = warp.read(images[index[block]], x, y)
         return frames, boxes

@@ -35,9 +35,9 @@ def warping_on(images: Any) -> Any:
     return Warping(images.device)
 
 
-def blocks(count: int, tall: int, wide: int) -> Iterator[slice]:
-    """So many frames in parts that are best warped together."""
-    together = max(1, _BLOCK // (tall * wide))
+def blocks(count: int, tall: int, wide: int, pixels: int = _BLOCK) -> Iterator[slice]:
+    """So many frames in parts that are best warped together, of about so many pixels."""
+    together = max(1, pixels // (tall * wide))
     for first in range(0, count, together):
         yield slice(first, first + together)
 

@@ -13,6 +13,7 @@ from gymnasium.utils.env_checker import check_env
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from stable_baselines3.common.env_checker import check_env as sb3_check_env
 
+from saccade.envs.scenes import TranslatedScene
 from support import (
     ACTION_MODES,
     action_keywords,
@@ -90,6 +91,23 @@ def test_paths_share_scenes_also_across_shards():
     assert np.array_equal(images[0], images[1]) and np.array_equal(images[2], images[3])
     assert not np.array_equal(images[0], images[2])
     assert not np.array_equal(fixation[0], fixation[1])
+
+
+def test_a_scene_that_paths_share_is_drawn_once(monkeypatch):
+    drawn = []
+    draw = TranslatedScene.draw
+
+    def counted(self, images, index, key):
+        drawn.append(len(index))
+        return draw(self, images, index, key)
+
+    monkeypatch.setattr(TranslatedScene, "draw", counted)
+    keywords = {"scene": "translated", "canvas": 40, "autoreset_mode": "Disabled"}
+    env = gym.make_vec("saccade/Digits-v0", num_envs=12, paths=4, **keywords)
+    env.reset(seed=0)
+    env.reset(options={"reset_mask": np.arange(12) >= 6})  # half of a group with the rest of one
+    env.reset(options={"index": np.arange(12)})
+    assert drawn == [3, 2, 12]
 
 
 def test_two_ranks_equal_one():
