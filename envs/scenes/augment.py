@@ -1,4 +1,4 @@
-"""Augmentation: targets of training scenes turned, resized, moved and bent, each in its own way.
+"""Augmentation: images of training scenes turned, resized, moved and bent, each in its own way.
 
 Evaluation splits show their images as they are.
 """
@@ -100,12 +100,12 @@ class Augmentation:
 
 @dataclass(frozen=True)
 class AugmentedScene(Scene):
-    """A scene whose targets can be augmented while training.
+    """A scene whose targets, and clutter, can be augmented while training.
 
     Attributes:
-        augment: how the targets of the split `train` are changed, each time anew, amounts by name:
+        augment: how the images of the split `train` are changed, each time anew, amounts by name:
             `rotate` (degrees), `zoom` (a share), `shift` and `elastic` (pixels), see
-            `Augmentation`. Clutter is cut from the images as they are.
+            `Augmentation`.
     """
 
     augment: Mapping[str, float] | None = field(default=None, kw_only=True)
@@ -122,7 +122,7 @@ class AugmentedScene(Scene):
     ) -> Any:
         """The images of these numbers, `(n, h, w, C)`, augmented if they are to be.
 
-        `number` is which of a frame's targets they are.
+        `number` is which of a frame's images they are, targets first.
         """
         found = images_at(images, index)
         if not self.augment:

@@ -22,7 +22,8 @@ class ClutteredScene(TranslatedScene):
 
     Crops are drawn uniformly: which image, where it is cut and where it lands. They are added and
     clamped at white, then the target is, as the paper's laboratory does in its public generator;
-    crops of the target's class, and empty ones, are not excluded.
+    crops of the target's class, and empty ones, are not excluded. With `augment` crops are cut from
+    images that are changed as targets are, each in its own way.
 
     Attributes:
         pieces: number of crops; 4 (60 x 60) or 8 (100 x 100) in the paper.
@@ -58,5 +59,9 @@ class ClutteredScene(TranslatedScene):
         draws = integers(key, _CLUTTER, rooms * self.pieces, 5 * self.pieces)
         for piece in range(self.pieces):
             index, cut_y, cut_x, top, left = draws[:, 5 * piece : 5 * piece + 5].T
-            crops = crop_patches(images, index, cut_y, cut_x, side, side)
+            source = images
+            if self.augment:  # or else whatever is sharp would be clutter
+                source = self.targets_shown(images, index, key, 1 + piece)
+                index = np.arange(len(index))
+            crops = crop_patches(source, index, cut_y, cut_x, side, side)
             add_patches(frames, crops, top, left)

@@ -90,18 +90,36 @@ def test_nothing_asked_changes_nothing_and_rows_are_on_their_own():
     assert not np.array_equal(Augmentation(**ALL)(images, key, 1), together)
 
 
-def test_places_and_clutter_are_those_without_it():
+def test_places_are_those_without_it():
     images, index, key = bars(30, 28), np.arange(30), keys(30)
     options = {"canvas": 60, "pieces": 3}
     plain, boxes = ClutteredScene(**options).draw(images, index, key)
     changed, same = ClutteredScene(**options, augment=ALL).draw(images, index, key)
     assert np.array_equal(boxes, same) and not np.array_equal(plain, changed)
-    for frame, other, (x0, y0, x1, y1) in zip(plain, changed, boxes.astype(int), strict=True):
-        frame[y0:y1, x0:x1] = other[y0:y1, x0:x1] = 0
-    assert np.array_equal(plain, changed)
+    unchanged, _ = ClutteredScene(**options, augment={"elastic": 0}).draw(images, index, key)
+    assert np.array_equal(plain, unchanged)
     frames, boxes = TranslatedScene(augment=ALL).draw(images, index, key)
     crops = [f[y0:y1, x0:x1] for f, (x0, y0, x1, y1) in zip(frames, boxes.astype(int), strict=True)]
     assert np.array_equal(np.stack(crops), Augmentation(**ALL)(images, key))
+
+
+def test_clutter_is_cut_from_images_changed_as_targets_are():
+    """Were it as sharp as the images are, sharpness would tell it from the targets."""
+    images = np.random.default_rng(0).integers(0, 256, (50, 28, 28, 1), np.uint8)  # all edges
+    index, key = np.arange(50), keys(50)
+    scene = ClutteredScene(canvas=100, pieces=1, piece_size=28, augment={"elastic": 1.0})
+    frames, boxes = scene.draw(images, index, key)
+    variances = []
+    for frame, (x0, y0, x1, y1) in zip(frames.astype(int), boxes.astype(int), strict=True):
+        target = frame[y0:y1, x0:x1].copy()
+        frame[y0:y1, x0:x1] = 0
+        rows, columns = (np.flatnonzero(frame.any(axis=(1 - axis, 2))) for axis in (0, 1))
+        if len(rows) == 28 and len(columns) == 28:  # they do not overlap
+            piece = frame[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+            variances.append((target.var(), piece.var()))
+    target, piece = np.array(variances).mean(axis=0)
+    assert len(variances) > 10 and target < 0.7 * images.var()
+    assert abs(piece / target - 1) < 0.1
 
 
 def test_two_targets_are_changed_differently():
