@@ -51,6 +51,8 @@ class Cell:
     published: tuple[str, ...]
     control_of: str | None = None
     note: str = ""
+    row: bool = True
+    """Whether the tables show it; others are trained for rows that begin with their weights."""
 
     @property
     def name(self) -> str:
@@ -100,7 +102,19 @@ class Index:
 
     @property
     def cells(self) -> list[Cell]:
+        """The rows of all tables."""
         return [cell for table in self.tables for cell in table.cells]
+
+    def before(self, cell: Cell) -> list[Cell]:
+        """What is trained before a cell, for its weights (`train.init`), and is no row."""
+        rows = [row.name for row in self.cells]
+        first: list[Cell] = []
+        while name := (first[0] if first else cell).config.train.init:
+            file = self.folder / f"{name}.yaml"
+            if not file.is_file() or name in [*rows, *(one.name for one in first)]:
+                break
+            first.insert(0, Cell(file, config.load(file), name, (), row=False))
+        return first
 
 
 def read_index(folder: str | Path) -> Index:

@@ -57,6 +57,7 @@ class TrainConfig:
     patience: int = 0  # evaluations without a better one before stopping; 0: never
     picture_images: int = 8  # validation images whose paths TensorBoard shows
     threads: int = 2
+    init: str | None = None  # a run, or the name of one of this seed, whose weights it begins with
 
     def __post_init__(self) -> None:
         for name, least in _LEAST.items():

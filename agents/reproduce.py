@@ -23,7 +23,7 @@ from .errors import UserError, did_you_mean
 from .evaluate import Split, evaluate_run, load_policy
 from .groups import Group, group_of, read_seed, recipe
 from .runs import RunFolder
-from .seeds import Outcome, side_by_side
+from .seeds import Outcome, Training, side_by_side
 from .tables import Table
 
 SPLIT: Split = "test"
@@ -79,11 +79,13 @@ def runs_of(index: Index, root: Path) -> Runs:
     Raises UserError where two cells ask for the same.
     """
     cells: dict[str, str] = {}
-    for cell in index.cells:
+    before = {one.name: one for cell in index.cells for one in index.before(cell)}
+    every = [*before.values(), *index.cells]
+    for cell in every:
         other = cells.setdefault(recipe(cell.config), cell.name)
         if other != cell.name:
             raise UserError(f"{cell.file}: asks for the same as '{other}', so they are one row")
-    runs: Runs = {cell.name: {} for cell in index.cells}
+    runs: Runs = {cell.name: {} for cell in every}
     for path in sorted(root.iterdir()) if root.is_dir() else []:
         if not (path / "config.yaml").is_file():
             continue
@@ -105,7 +107,8 @@ def runs_of(index: Index, root: Path) -> Runs:
 def places(index: Index, runs: Runs, seeds: int, only: Sequence[str] = ()) -> list[Place]:
     """What is asked for: the first seed of every cell, then the second, to the number `seeds`.
 
-    `only` has patterns, one of which a cell's name must fit; UserError for one that none fits.
+    What a missing cell begins with comes before it. `only` has patterns, one of which a cell's name
+    must fit; UserError for one that none fits.
     """
     names = [cell.name for cell in index.cells]
     for pattern in only:
@@ -116,12 +119,16 @@ def places(index: Index, runs: Runs, seeds: int, only: Sequence[str] = ()) -> li
         for cell in index.cells
         if not only or any(fnmatch.fnmatchcase(cell.name, pattern) for pattern in only)
     ]
-    return [
-        Place(cell, seed, runs[cell.name].get(seed))
-        for number in range(seeds)
-        for cell in chosen
-        for seed in [cell.config.seed + number]
-    ]
+    asked: dict[str, Place] = {}
+    for number in range(seeds):
+        for cell in chosen:
+            seed = cell.config.seed + number
+            found = runs[cell.name].get(seed)
+            before = [] if found is not None and found.finished else index.before(cell)
+            for one in (*before, cell):
+                place = Place(one, seed, runs[one.name].get(seed))
+                asked[place.label] = place
+    return list(asked.values())
 
 
 def listing(asked: Sequence[Place]) -> str:
@@ -144,18 +151,32 @@ def train(asked: Sequence[Place], root: Path, jobs: int, device: str | None = No
 
     All on `device`; None: new ones on the config's, begun ones on that which they are on.
 
-    Each is a process of its own, the command `saccade train`.
+    Each is a process of its own, the command `saccade train`. Those that begin with the weights of
+    another that is asked for come after it.
     """
-    trainings = {}
-    for place in asked:
-        if place.finished:
-            continue
-        if place.found is not None:
-            words = ["--resume", str(place.found.run.path)]
-        else:
-            words = [str(place.cell.file), f"--seed={place.seed}", f"--runs={root}"]
-        trainings[place.label] = [*words, *([f"--device={device}"] if device else [])]
-    return side_by_side(trainings, jobs)
+    missing = [place for place in asked if not place.finished]
+    done: list[Training] = []
+    while missing:
+        labels = {place.label for place in missing}
+        later = [p for p in missing if f"{p.cell.config.train.init}-{p.seed}" in labels]
+        if len(later) == len(missing):  # in a circle: each says what it lacks
+            later = []
+        now = {place.label: _words(place, root, device) for place in missing if place not in later}
+        ended = side_by_side(now, jobs)
+        done += ended.done
+        if ended.stopped is not None:
+            return Outcome(done, [*ended.waiting, *(p.label for p in later)], ended.stopped)
+        missing = later
+    return Outcome(done, [], None)
+
+
+def _words(place: Place, root: Path, device: str | None) -> list[str]:
+    """What `saccade train` is told, to begin a place's run or to go on with it."""
+    if place.found is not None:
+        words = ["--resume", str(place.found.run.path)]
+    else:
+        words = [str(place.cell.file), f"--seed={place.seed}", f"--runs={root}"]
+    return [*words, *([f"--device={device}"] if device else [])]
 
 
 def measure(asked: Sequence[Place], device: str | None = None) -> None:
@@ -164,7 +185,9 @@ def measure(asked: Sequence[Place], device: str | None = None) -> None:
     Both are kept in the run's metrics.json.
     """
     for place in asked:
-        if place.found is None or not place.found.finished or place.found.measured:
+        if not place.cell.row or place.found is None or not place.found.finished:
+            continue
+        if place.found.measured:
             continue
         run = place.found.run
         print(f"{run.path}: evaluating on {SPLIT}", file=sys.stderr, flush=True)

@@ -30,6 +30,7 @@ from .errors import UserError
 from .journal import Journal
 from .learners import LEARNERS, check_device
 from .runs import RunFolder
+from .warm_start import warm_start
 
 PACKAGES = ("torch", "numpy", "gymnasium", "stable-baselines3", "sb3-contrib")
 _LANES = ("num_envs", "paths")  # what an agent's keywords say of the training environment
@@ -65,6 +66,7 @@ def train(
         _set_threads(config)
         env = _training_env(config)
         learner = _make_learner(config, env)
+        begun = warm_start(config, learner, runs)
         evaluation = _evaluation_envs(config)
         text = config.to_yaml()
         made = distributed.from_first(
@@ -72,7 +74,7 @@ def train(
         )
         run = RunFolder(Path(made))
         with _claimed(run):
-            _note(run, _circumstances(config, text))
+            _note(run, _circumstances(config, text) | begun)
             return _learn(config, run, learner, evaluation, callbacks)
 
 
@@ -108,7 +110,9 @@ def resume(
                 _note(run, {"device": ", ".join([*devices, config.device])})
         else:
             learner = _make_learner(config, env)
-            _note(run, _circumstances(config, run.config.read_text(encoding="utf-8")))
+            begun = warm_start(config, learner, run.path.parent)
+            text = run.config.read_text(encoding="utf-8")
+            _note(run, _circumstances(config, text) | begun)
         return _learn(config, run, learner, _evaluation_envs(config), callbacks)
 
 

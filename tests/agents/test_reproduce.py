@@ -241,6 +241,31 @@ def test_a_cell_that_fails_is_told_and_the_others_are_filled(folder, tmp_path, c
     assert stages(folder, tmp_path / "runs")["fc-0"] == "measured"
 
 
+def test_what_a_row_begins_with_is_trained_before_it(tmp_path, capfd):
+    """Also where it is no row; with the same seed, and once."""
+    cells = {
+        "first": TINY,
+        "then": {"base": "first.yaml", "train": {"init": "first", "total_timesteps": 480}},
+        "last": {"base": "first.yaml", "train": {"init": "then", "total_timesteps": 480}},
+    }
+    rows = [{"config": name, "label": name} for name in ("last", "then")]
+    tables = {"title": "x", "tables": [{"name": "digits", "title": "Digits", "rows": rows}]}
+    folder, runs = folder_of(tmp_path / "paper", tables, cells), tmp_path / "runs"
+    command = ["reproduce", str(folder), "--runs", str(runs), "--seeds", "2", "--jobs", "4"]
+    assert main([*command, "--only", "last"]) == 2
+    error = f"train.init: run 'then' of seed 0 under {runs} is not there: train it first"
+    assert error in capfd.readouterr().err
+    assert main(command) == 0
+    assert {label: stage for label, stage in stages(folder, runs, 2).items()} == {
+        f"{name}-{seed}": "measured" for name in ("last", "then") for seed in (0, 1)
+    }
+    for seed in (0, 1):
+        (first,), (then,) = (list(runs.glob(f"{name}-{seed}-*")) for name in ("first", "then"))
+        noted = json.loads((then / "metrics.json").read_text())["init"]
+        assert noted["run"] == first.name and not (first / "evaluation-test.md").exists()
+    assert "first" not in (runs / "paper.md").read_text()
+
+
 def test_without_training_only_what_is_there_is_measured(folder, tmp_path):
     runs = tmp_path / "runs"
     train(read_index(folder).cells[0].config, runs)
@@ -316,18 +341,18 @@ def test_folders_that_have_no_tables(tmp_path, folder):
 
 
 def test_the_paper_s_cells_differ_only_in_what_their_names_say():
-    """28x28, 60x60 and 100x100 as the paper has them; the network is the paper's everywhere."""
+    """28x28, 60x60 and 100x100 as the paper has them; "ram" is the paper's network everywhere."""
     index = read_index("paper")
     scenes = {"mnist": (8, 1), "translated": (12, 3), "cluttered60": (12, 3)}
     scenes["cluttered100"] = (12, 4)
-    networks = set()
+    networks, others = set(), set()
     for table in index.tables:
         recipes = []
         for cell in table.cells:
             env, agent = dict(cell.config.env.keywords), dict(cell.config.agent.keywords)
             kind, rest = cell.name.split("_", 1)
             assert rest.startswith(table.name)
-            if kind != "ram":
+            if kind not in ("ram", "filters"):
                 assert cell.config.agent.name == ("cnn" if kind == "conv" else "fc")
                 continue
             assert (env["size"], env["scales"]) == scenes[table.name]
@@ -336,7 +361,17 @@ def test_the_paper_s_cells_differ_only_in_what_their_names_say():
             glimpses = rest.split("_")[1]
             assert env.pop("glimpses") == int(glimpses) and f"{glimpses} " in cell.label
             shape = ("core", "what", "where", "glimpse_features", "hidden", "location_hidden")
-            networks.add(tuple(agent[name] for name in shape))
+            size = tuple(agent[name] for name in shape)
+            if kind == "filters":
+                others.add((*agent["filters"], *size))
+                assert bool(env["augment"]) != cell.name.endswith("_plain")
+                for first in index.before(cell):
+                    assert cell.name == f"{first.name}_plain"
+                    scene = {**first.config.env.keywords, "augment": None}
+                    assert scene == {**env, "glimpses": int(glimpses)}
+                continue
+            assert agent["filters"] is None
+            networks.add(size)
             assert cell.config.env.gaze == ("random" if rest.endswith("random") else None)
             if cell.name.startswith("ram_cluttered100_8"):
                 assert agent["learning_rate"] == 1.5e-3  # said in its config, and in the table
@@ -351,5 +386,6 @@ def test_the_paper_s_cells_differ_only_in_what_their_names_say():
             recipes.append((env, agent, settings))
         assert all(one == recipes[0] for one in recipes)
     assert networks == {("rnn", 128, 128, 256, 256, 0)}
+    assert others == {(32, 64, "lstm", 256, 128, 384, 384, 0)}
     empty = markdown(index, {}, "saccade reproduce configs/paper", {})
-    assert empty.count("No row has a finished run yet.") == 4 and "0 of 26 rows" in empty
+    assert empty.count("No row has a finished run yet.") == 4 and "0 of 31 rows" in empty
