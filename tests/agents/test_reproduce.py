@@ -241,29 +241,30 @@ def test_a_cell_that_fails_is_told_and_the_others_are_filled(folder, tmp_path, c
     assert stages(folder, tmp_path / "runs")["fc-0"] == "measured"
 
 
-def test_what_a_row_begins_with_is_trained_before_it(tmp_path, capfd):
-    """Also where it is no row; with the same seed, and once."""
+def beginning(path):
+    """A folder with one row, "last", that begins with "then", and that with "first"."""
     cells = {
-        "first": TINY,
-        "then": {"base": "first.yaml", "train": {"init": "first", "total_timesteps": 480}},
-        "last": {"base": "first.yaml", "train": {"init": "then", "total_timesteps": 480}},
+        "first": {**TINY, "train": {**TINY["train"], "total_timesteps": 480}},
+        "then": {"base": "first.yaml", "train": {"init": "first", "total_timesteps": 96}},
+        "last": {"base": "then.yaml", "train": {"init": "then"}},
     }
-    rows = [{"config": name, "label": name} for name in ("last", "then")]
+    rows = [{"config": "last", "label": "RAM"}]
     tables = {"title": "x", "tables": [{"name": "digits", "title": "Digits", "rows": rows}]}
-    folder, runs = folder_of(tmp_path / "paper", tables, cells), tmp_path / "runs"
-    command = ["reproduce", str(folder), "--runs", str(runs), "--seeds", "2", "--jobs", "4"]
-    assert main([*command, "--only", "last"]) == 2
-    error = f"train.init: run 'then' of seed 0 under {runs} is not there: train it first"
-    assert error in capfd.readouterr().err
-    assert main(command) == 0
-    assert {label: stage for label, stage in stages(folder, runs, 2).items()} == {
-        f"{name}-{seed}": "measured" for name in ("last", "then") for seed in (0, 1)
-    }
-    for seed in (0, 1):
-        (first,), (then,) = (list(runs.glob(f"{name}-{seed}-*")) for name in ("first", "then"))
-        noted = json.loads((then / "metrics.json").read_text())["init"]
-        assert noted["run"] == first.name and not (first / "evaluation-test.md").exists()
-    assert "first" not in (runs / "paper.md").read_text()
+    return folder_of(path, tables, cells)
+
+
+def test_what_a_row_begins_with_is_trained_before_it(tmp_path):
+    folder, runs = beginning(tmp_path / "paper"), tmp_path / "runs"
+    assert list(stages(folder, runs, seeds=2)) == [
+        f"{name}-{seed}" for seed in (0, 1) for name in ("first", "then", "last")
+    ]
+    assert main(["reproduce", str(folder), "--runs", str(runs), "--jobs", "4"]) == 0
+    assert stages(folder, runs) == {"last-0": "measured"}  # no more is asked for
+    first, last, then = sorted(runs.glob("*-0-*"))
+    for run, before in ((last, then), (then, first)):
+        noted = json.loads((run / "metrics.json").read_text())["init"]
+        assert noted["run"] == before.name and not (before / "evaluation-test.md").exists()
+    assert "1 of 1 rows" in (runs / "paper.md").read_text()
 
 
 def test_without_training_only_what_is_there_is_measured(folder, tmp_path):
