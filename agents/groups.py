@@ -43,7 +43,8 @@ class Seed:
 
     `priors` of where attention lands: empty where there is nothing to measure, None where the
     evaluation is from before it was measured. `averaged` is there where that was asked for, see
-    `averaging.py`. `device` is what it was trained on.
+    `averaging.py`. `device` is what it was trained on. What the runs took whose weights it began
+    with is counted in: `earlier_scenes`, seconds and devices.
     """
 
     run: RunFolder
@@ -58,18 +59,12 @@ class Seed:
     wall_seconds: float = math.nan
     averaged: stats.Interval | None = None
     device: str = ""
+    earlier_scenes: float = 0.0
 
     @property
     def training_scenes(self) -> float:
-        """How many scenes it was trained on, each counted as often as it was drawn.
-
-        Paths that share a scene count once. NaN where episodes may end early, since timesteps do
-        not tell.
-        """
-        env, agent = self.config.env.keywords, self.config.agent.keywords
-        if env["action"] == "discrete" or env.get("stop"):
-            return math.nan
-        return self.timesteps / (env["glimpses"] * agent.get("paths", 1))
+        """How many scenes it was trained on, see `scenes_drawn`."""
+        return self.earlier_scenes + scenes_drawn(self.config, self.timesteps)
 
 
 @dataclass(frozen=True)
@@ -138,6 +133,7 @@ def read_seed(
         if priors is not None:
             priors = {name: landing(values) for name, values in priors.items()}
         spent, averaged = metrics.get("time", {}), entry.get("averaged")
+        earlier = metrics.get("init", {})
         return Seed(
             run=run,
             config=config,
@@ -147,13 +143,40 @@ def read_seed(
             finished=bool(metrics.get("finished", True)),
             timesteps=int(metrics.get("timesteps", 0)),
             priors=priors,
-            cpu_seconds=float(spent.get("cpu_seconds", math.nan)),
-            wall_seconds=float(spent.get("wall_seconds", math.nan)),
+            cpu_seconds=float(spent.get("cpu_seconds", math.nan))
+            + float(earlier.get("cpu_seconds", 0)),
+            wall_seconds=float(spent.get("wall_seconds", math.nan))
+            + float(earlier.get("wall_seconds", 0)),
             averaged=averaged and stats.Interval(*map(number, averaged["error"])),
-            device=str(metrics.get("device", "")),
+            device=devices(metrics),
+            earlier_scenes=earlier_scenes(metrics),
         )
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise damaged(run, split, error) from error
+
+
+def scenes_drawn(config: Config, timesteps: int) -> float:
+    """How many scenes so many timesteps were trained on, each counted as often as it was drawn.
+
+    Paths that share a scene count once. NaN where episodes may end early, since timesteps do not
+    tell.
+    """
+    env, agent = config.env.keywords, config.agent.keywords
+    if env["action"] == "discrete" or env.get("stop"):
+        return math.nan
+    return float(timesteps / (env["glimpses"] * agent.get("paths", 1)))
+
+
+def earlier_scenes(metrics: Mapping[str, Any]) -> float:
+    """How many scenes those runs were trained on whose weights a run began with."""
+    earlier = metrics.get("init", {})
+    return float(earlier.get("scenes", math.nan if earlier else 0))
+
+
+def devices(metrics: Mapping[str, Any]) -> str:
+    """What a run was trained on, with the runs whose weights it began with: "cuda, cpu"."""
+    names = [str(of.get("device", "")) for of in (metrics.get("init", {}), metrics)]
+    return ", ".join(dict.fromkeys(one for name in names for one in name.split(", ") if one))
 
 
 def damaged(run: RunFolder, split: str, error: Exception) -> UserError:

@@ -5,14 +5,18 @@ A run's best checkpoint is taken, its weights alone: optimiser, schedule and wal
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
 from ..ram.training import GradientLearner
 from .config import Config, load_resolved
 from .errors import UserError
+from .groups import devices, earlier_scenes, scenes_drawn
 from .learners import LEARNERS
 from .runs import RunFolder
+
+_SECONDS = ("cpu_seconds", "wall_seconds")
 
 
 def warm_start(config: Config, learner: Any, root: str | Path) -> dict[str, Any]:
@@ -51,8 +55,20 @@ def warm_start(config: Config, learner: Any, root: str | Path) -> dict[str, Any]
                 f"{tuple(values.shape)}; give both the sizes of that run's config.yaml"
             )
     learner.network.load_state_dict(weights)
+    return {"init": _taken(run, begun)}
+
+
+def _taken(run: RunFolder, config: Config) -> dict[str, Any]:
+    """Whose weights they are, and what those took, with all that they had begun with."""
+    metrics = run.metrics()
+    earlier, time = metrics.get("init", {}), metrics.get("time", {})
+    scenes = scenes_drawn(config, metrics.get("timesteps", 0)) + earlier_scenes(metrics)
     return {
-        "init": {"run": run.path.name, "timesteps": run.metrics().get("best", {}).get("timesteps")}
+        "run": run.path.name,
+        "timesteps": metrics.get("best", {}).get("timesteps"),
+        **({} if math.isnan(scenes) else {"scenes": scenes}),
+        **{name: time.get(name, 0) + earlier.get(name, 0) for name in _SECONDS},
+        "device": devices(metrics),
     }
 
 

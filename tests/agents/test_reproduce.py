@@ -17,8 +17,10 @@ from saccade.agents import stats
 from saccade.agents.cells import INDEX, read_index
 from saccade.agents.cli import main
 from saccade.agents.errors import UserError
+from saccade.agents.groups import read_seed
 from saccade.agents.reproduction import lead, markdown
 from saccade.agents.row import unpacked
+from saccade.agents.runs import RunFolder
 from saccade.agents.train import train
 
 TINY = {
@@ -265,6 +267,10 @@ def test_what_a_row_begins_with_is_trained_before_it(tmp_path):
         noted = json.loads((run / "metrics.json").read_text())["init"]
         assert noted["run"] == before.name and not (before / "evaluation-test.md").exists()
     assert "1 of 1 rows" in (runs / "paper.md").read_text()
+    seed = read_seed(RunFolder(last), read_index(folder).cells[0].config, "test")
+    assert seed.training_scenes == (480 + 96 + 96) / (3 * 2)  # all that it took
+    took = [json.loads((run / "metrics.json").read_text())["time"] for run in (first, then, last)]
+    assert seed.cpu_seconds == pytest.approx(sum(one["cpu_seconds"] for one in took))
 
 
 def test_without_training_only_what_is_there_is_measured(folder, tmp_path):

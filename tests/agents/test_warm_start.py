@@ -45,7 +45,9 @@ def test_it_begins_with_the_best_weights_of_a_run_of_its_seed(config, tmp_path):
         )
         assert all(torch.allclose(before[name], after[name]) for name in before)
         noted = json.loads((then / "metrics.json").read_text())["init"]
-        assert noted == {"run": first.name, "timesteps": 96}
+        time = json.loads((first / "metrics.json").read_text())["time"]
+        told = {"run": first.name, "timesteps": 96, "scenes": 8, "device": "cpu", **time}
+        assert noted == told
     config_of = yaml.safe_load((named / "config.yaml").read_text())
     assert config_of["train"]["init"] == "small"
 
