@@ -2,6 +2,7 @@
 
     title: ...                       of the page
     source: ...                      who published what
+    about: ...                       what a reader should know first, may be left out
     published: [NIPS, arXiv v1]      names of the columns of published figures
     tables:
       - name: clutter                names the table's files
@@ -99,6 +100,7 @@ class Index:
     source: str
     published: tuple[str, ...]
     tables: tuple[PaperTable, ...]
+    about: str = ""
 
     @property
     def cells(self) -> list[Cell]:
@@ -144,6 +146,7 @@ def read_index(folder: str | Path) -> Index:
         reader.text("source", top["source"]),
         names,
         tables,
+        reader.text("about", top["about"]).strip(),
     )
     _check_names(reader, index)
     return index
@@ -160,7 +163,7 @@ def _find(folder: Path) -> Path:
     raise UserError(f"{folder}: no such folder{did_you_mean(asked, sorted(known))}")
 
 
-_TOP = {"source": "", "published": []}
+_TOP = {"source": "", "published": [], "about": ""}
 _TABLE = {"about": "", "claims": []}
 _ROW = {"published": None, "control_of": None, "note": ""}
 _CLAIM = {"says": "", "row": None}

@@ -283,6 +283,7 @@ def markdown(index: Index, groups: Groups, command: str, pictures: Mapping[str, 
         "",
         "which trains what is missing; each row is a config of that folder, under the name that"
         " `--list` shows.",
+        *(["", index.about] if index.about else []),
     ]
     for table in index.tables:
         lines += ["", f"## {table.title}", ""]

@@ -44,6 +44,7 @@ CELLS = {
 TABLES = {
     "title": "Small digits",
     "source": "Nobody 2014",
+    "about": "What is not reached, and why.",
     "published": ["proceedings", "preprint"],
     "tables": [
         {
@@ -101,7 +102,7 @@ def stages(folder, runs, seeds=1):
 
 def test_the_page_has_every_row_beside_the_published_figures(filled):
     page = (filled / "page.md").read_text()
-    assert "3 of 3 rows are filled" in page
+    assert "3 of 3 rows are filled" in page and "\nWhat is not reached, and why.\n" in page
     assert f"saccade reproduce {filled / 'paper'} --seeds 2 --to {filled / 'page.md'}" in page
     rows = {
         cells[0]: cells[1:]
