@@ -192,6 +192,8 @@ def _seeds_curves(group: Group) -> list[Curve]:
         curves = read_scalars(seed.run.path, [name for name, _, _ in CURVES])
         if not curves:
             print(f"{seed.run.path}: no learning curves in it, left out of them", file=sys.stderr)
+        for points in curves.values():
+            points[:, 0] += seed.earlier_timesteps  # behind the run whose weights it began with
         found.append(curves)
     return found
 

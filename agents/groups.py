@@ -44,7 +44,7 @@ class Seed:
     `priors` of where attention lands: empty where there is nothing to measure, None where the
     evaluation is from before it was measured. `averaged` is there where that was asked for, see
     `averaging.py`. `device` is what it was trained on. What the runs took whose weights it began
-    with is counted in: `earlier_scenes`, seconds and devices.
+    with is counted in: `earlier_scenes`, `earlier_timesteps`, seconds and devices.
     """
 
     run: RunFolder
@@ -60,6 +60,7 @@ class Seed:
     averaged: stats.Interval | None = None
     device: str = ""
     earlier_scenes: float = 0.0
+    earlier_timesteps: int = 0
 
     @property
     def training_scenes(self) -> float:
@@ -150,6 +151,7 @@ def read_seed(
             averaged=averaged and stats.Interval(*map(number, averaged["error"])),
             device=devices(metrics),
             earlier_scenes=earlier_scenes(metrics),
+            earlier_timesteps=int(earlier.get("timesteps", 0)),
         )
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise damaged(run, split, error) from error

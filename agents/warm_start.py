@@ -65,7 +65,7 @@ def _taken(run: RunFolder, config: Config) -> dict[str, Any]:
     scenes = scenes_drawn(config, metrics.get("timesteps", 0)) + earlier_scenes(metrics)
     return {
         "run": run.path.name,
-        "timesteps": metrics.get("best", {}).get("timesteps"),
+        "timesteps": metrics.get("timesteps", 0) + earlier.get("timesteps", 0),
         **({} if math.isnan(scenes) else {"scenes": scenes}),
         **{name: time.get(name, 0) + earlier.get(name, 0) for name in _SECONDS},
         "device": devices(metrics),

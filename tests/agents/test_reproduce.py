@@ -270,6 +270,7 @@ def test_what_a_row_begins_with_is_trained_before_it(tmp_path):
     assert "1 of 1 rows" in (runs / "paper.md").read_text()
     seed = read_seed(RunFolder(last), read_index(folder).cells[0].config, "test")
     assert seed.training_scenes == (480 + 96 + 96) / (3 * 2)  # all that it took
+    assert seed.earlier_timesteps == 480 + 96
     took = [json.loads((run / "metrics.json").read_text())["time"] for run in (first, then, last)]
     assert seed.cpu_seconds == pytest.approx(sum(one["cpu_seconds"] for one in took))
 
