@@ -19,7 +19,7 @@ from .runs import RunFolder
 
 _ESSENTIAL = (
     *("name", "config_sha256", "versions", "device", "machine", "threads", "processes"),
-    *("finished", "timesteps", "time", "best", "evaluations", "cost"),
+    *("finished", "timesteps", "time", "init", "best", "evaluations", "cost"),
 )
 
 

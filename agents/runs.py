@@ -139,7 +139,7 @@ class RunFolder:
             raise UserError(f"{file}: not readable as JSON ({error})") from None
         if not isinstance(found, dict):
             raise UserError(f"{file}: should hold one JSON object")
-        for name in ("time", "metrics", "evaluations"):
+        for name in ("time", "metrics", "evaluations", "init"):
             if not isinstance(found.get(name, {}), dict):
                 raise UserError(f"{file}: '{name}' should hold keys and values")
         return found
