@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -131,9 +131,9 @@ def average(tensors: Sequence[Tensor]) -> None:
         tensor.detach().copy_(mean.view(tensor.shape))
 
 
-def mean_gradients(network: torch.nn.Module) -> None:
-    """Give all processes the mean of their gradients."""
-    average([weights.grad for weights in network.parameters() if weights.grad is not None])
+def mean_gradients(weights: Iterable[Tensor]) -> None:
+    """Give all processes the mean of their weights' gradients."""
+    average([each.grad for each in weights if each.grad is not None])
 
 
 def standardized(values: Tensor) -> Tensor:

@@ -23,7 +23,7 @@ from .descent import make_optimizer
 from .halting import halted, halting_loss
 from .hyperparameters import check, types_of
 from .loss import hybrid_loss
-from .networks import LookingNetwork, RAMNetwork
+from .networks import LookingNetwork, RAMNetwork, State
 from .recorder import Recorder, Update
 from .resident import Resident
 from .rollout import Rollout
@@ -214,19 +214,16 @@ class RAM(GradientLearner):
         network, std, task = self.network, self.std, self.task
         acting = task.judged == "act"
         state = network.begin(self._seen(observation))
-        rollout = Rollout([], [], [], [], [], [])
+        rollout = Rollout()
         for noise_now in noise:
             rollout.labels.append(self._tensor(info["label"]))  # (B,), of what is asked now
             seen = self._seen(observation)
             state = network.see(seen["glimpse"], seen["fixation"], state)
-            rollout.looking.append(network.looks_from(state))
-            rollout.answering.append(network.answers_from(state))
-            with torch.no_grad():
-                fixation = network.location(rollout.looking[-1]) + std * noise_now  # (B, 2)
-                scores = network.answer(rollout.answering[-1])  # (B, K)
-                act = self._act(scores, self._drawn(torch.rand, scores.shape)) if acting else None
-                action = task.batch_actions(fixation, scores, act)
+            mean, scores = self.read(state, rollout)  # (B, 2), (B, K)
+            fixation = mean + std * noise_now
+            act = self._act(scores, self._drawn(torch.rand, scores.shape)) if acting else None
             self._check_finite("fixation", fixation)
+            action = task.batch_actions(fixation, scores, act)
             observation, reward, _, _, info = env.step(action)
             rollout.drawn.append(fixation)
             rollout.rewards.append(self._tensor(reward).float())
@@ -235,29 +232,44 @@ class RAM(GradientLearner):
         rollout.success = self._tensor(info["is_success"])
         return rollout
 
+    def read(self, state: State, rollout: Rollout) -> tuple[Tensor, Tensor]:
+        """A fixation's mean (B, 2) and the answers' scores (B, K), to act on without a gradient.
+
+        The rollout keeps them with theirs.
+        """
+        network = self.network
+        looks = network.looks_from(state)  # (B, hidden)
+        through = self.hyperparameters["through_core"] or network.looks_apart
+        mean = network.location(looks if through else looks.detach())
+        scores = network.answer(network.answers_from(state))
+        rollout.looking.append(looks)
+        rollout.means.append(mean)
+        rollout.scores.append(scores)
+        return mean.detach(), scores.detach()
+
     def learn_from(self, rollout: Rollout, std: float | Tensor) -> tuple[Tensor, Update]:
         """The loss of what was looked at, and its parts. Nothing in it waits for the device."""
         h, network, task = self.hyperparameters, self.network, self.task
         acting = task.judged == "act"
         glimpses = len(rollout.looking)
         # Where no aim is judged, the last one drawn is left out: no glimpse came from it.
-        after = torch.stack(rollout.looking)  # (T, B, hidden)
         aims = glimpses if task.judged == "aim" else glimpses - 1  # D
         decisions = glimpses if acting else aims
-        through = h["through_core"] or network.looks_apart  # which parts REINFORCE itself
-        means = network.location(after if through else after.detach())[:aims]
+        means = torch.stack(rollout.means[:aims])
         every = acting or task.stop or h["answer_every_step"]
         times = list(range(glimpses)) if every else task.due(glimpses)
-        alike = rollout.answering[0] is rollout.looking[0]
-        told = after if every and alike else torch.stack([rollout.answering[t] for t in times])
-        scores = network.answer(told)  # (S, B, K)
+        scores = torch.stack([rollout.scores[t] for t in times])  # (S, B, K)
+        expected = None  # (D, B)
+        if not self._leave_one_out:
+            looking = rollout.looking[:decisions]
+            expected = torch.stack([network.baseline(after.detach()) for after in looking])
         labels = torch.stack(rollout.labels)  # (T, B)
         paid, success = torch.stack(rollout.rewards), rollout.success  # (T, B), (B,)
         length = paid.new_full((), glimpses)
         halting = paid.new_zeros(())
         if network.halt is not None:
             # It was played to the end; here is where it would have stopped, and what for.
-            logits = network.halt(after, scores)  # (T, B)
+            logits = network.halt(torch.stack(rollout.looking), scores)  # (T, B)
             stops = self._drawn(torch.rand, logits.shape, 1).to(logits) < logits.sigmoid()
             right = scores.argmax(-1) == labels
             episodes = halted(stops, right, task.glimpse_cost)
@@ -271,7 +283,7 @@ class RAM(GradientLearner):
             scores=scores if task.answers else None,
             means=means,  # (D, B, 2)
             drawn=torch.stack(rollout.drawn[:aims]),
-            expected=None if self._leave_one_out else network.baseline(after.detach())[:decisions],
+            expected=expected,
             labels=torch.stack([rollout.labels[t] for t in times]),
             rewards=paid,
             std=std,

@@ -88,22 +88,20 @@ class Resident:
 
     def _look(self, given: Mapping[str, Tensor]) -> Rollout:
         """Look without the environment; what is answered counts in `learn_from`."""
-        network, std = self._learner.network, given["std"]
+        learner, network, std = self._learner, self._learner.network, given["std"]
         glimpse, fixation = given["glimpse"], given["fixation"]
         state = network.begin(given)
-        rollout = Rollout([], [], [], [], [], [])
+        rollout = Rollout()
         for noise in given["noise"]:
             state = network.see(glimpse, fixation, state)
-            rollout.looking.append(network.looks_from(state))
-            rollout.answering.append(network.answers_from(state))
+            mean, _ = learner.read(state, rollout)  # (B, 2)
+            drawn = mean + std * noise
+            rollout.drawn.append(drawn)
             rollout.labels.append(given["label"])
-            with torch.no_grad():
-                drawn = network.location(rollout.looking[-1]) + std * noise  # (B, 2)
-                rollout.drawn.append(drawn)
-                rollout.rewards.append(torch.zeros_like(drawn[:, 0]))
-                if len(rollout.drawn) < self._episode.glimpses:
-                    fixation = self._episode.move(drawn, fixation)
-                    glimpse = self._episode.look(fixation)
+            rollout.rewards.append(torch.zeros_like(drawn[:, 0]))
+            if len(rollout.drawn) < self._episode.glimpses:
+                fixation = self._episode.move(drawn, fixation)
+                glimpse = self._episode.look(fixation)
         return rollout
 
     def _put(self, given: Mapping[str, Tensor]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from torch import Tensor
 
@@ -13,7 +13,8 @@ class Rollout:
 
     Attributes:
         looking: the states that fixations are read off, (B, hidden).
-        answering: the states that answers are read off, (B, hidden).
+        means: the fixations' means, (B, 2).
+        scores: the answers' scores, (B, K).
         drawn: the fixations as drawn, before any clamping, (B, 2).
         acts: the acts as drawn, int64 (B,); empty where answers are asked for.
         labels: the truth of what is asked, int64 (B,).
@@ -22,10 +23,11 @@ class Rollout:
             pays 1.
     """
 
-    looking: list[Tensor]
-    answering: list[Tensor]
-    drawn: list[Tensor]
-    acts: list[Tensor]
-    labels: list[Tensor]
-    rewards: list[Tensor]
+    looking: list[Tensor] = field(default_factory=list)
+    means: list[Tensor] = field(default_factory=list)
+    scores: list[Tensor] = field(default_factory=list)
+    drawn: list[Tensor] = field(default_factory=list)
+    acts: list[Tensor] = field(default_factory=list)
+    labels: list[Tensor] = field(default_factory=list)
+    rewards: list[Tensor] = field(default_factory=list)
     success: Tensor | None = None

@@ -141,9 +141,10 @@ class GradientLearner(abc.ABC):
         """Leave the clipped gradient of `loss` with the weights; its length before."""
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        distributed.mean_gradients(self.network)
+        weights = [w for group in self.optimizer.param_groups for w in group["params"]]
+        distributed.mean_gradients(weights)
         longest = self.hyperparameters["max_grad_norm"] or math.inf
-        return torch.nn.utils.clip_grad_norm_(self.network.parameters(), longest)
+        return torch.nn.utils.clip_grad_norm_(weights, longest)
 
     def _set_rate(self) -> None:
         for group in self.optimizer.param_groups:
@@ -153,7 +154,7 @@ class GradientLearner(abc.ABC):
                 group["lr"] = self.learning_rate
 
     def _check_finite(self, what: str, values: Tensor) -> None:
-        if not values.isfinite().all():
+        if not math.isfinite(values.sum().item()):  # one pass over them; inf and nan both stay
             raise FloatingPointError(
                 f"training diverged after {self.num_timesteps} timesteps (the {what} is no longer "
                 f"finite): {self._remedy}"

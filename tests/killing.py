@@ -71,12 +71,12 @@ import os, signal, sys
 from saccade.agents.cli import main
 from saccade.ram import distributed
 mean, left = distributed.mean_gradients, int(sys.argv[1])
-def deadly(network):
+def deadly(weights):
     global left
     left -= 1
     if not left and os.environ["RANK"] == "1":
         os.kill(os.getpid(), signal.SIGKILL)
-    mean(network)
+    mean(weights)
 distributed.mean_gradients = deadly
 sys.exit(main(sys.argv[2:]))
 """

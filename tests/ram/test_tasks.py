@@ -89,7 +89,7 @@ def test_what_it_does_is_the_environment_s(make_ram, task, action) -> None:
 def test_it_learns(make_ram, make_env, task, keywords, level) -> None:
     shown = {"task": task, "num_envs": 64, "paths": 4, "size": 10, "first_fixation": "center"}
     ram = make_ram(env=shown, core="lstm", learning_rate=2e-2, **keywords)
-    ram.learn(64 * 4 * 150)
+    ram.learn(64 * 4 * 300)
     found = ram.validate(make_env(**shown | {"paths": 1, "split": "validation"}))
     assert found["eval/error"] < 1 - level
     assert ("eval/cross_entropy" in found) == (task.judged == "answer")
