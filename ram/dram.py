@@ -11,11 +11,10 @@ from typing import ClassVar, Literal
 import torch
 from gymnasium.vector import VectorEnv
 from torch import Tensor, nn
-from torch.nn import functional
 
 from .hyperparameters import types_of
 from .learner import RAM
-from .networks import Filters, LookingNetwork, LSTMCore, State
+from .networks import Filters, LookingNetwork, LSTMCore, State, rectified
 from .task import Task, shown
 
 
@@ -37,7 +36,7 @@ class ConvolutionalGlimpse(nn.Module):
 
     def forward(self, glimpse: Tensor, fixation: Tensor) -> Tensor:
         """Glimpse (B, scales * C, size, size) and fixation (B, 2) to features (B, features)."""
-        what = functional.relu(self.what(self.filters(glimpse)))  # (B, features)
+        what = rectified(self.what(self.filters(glimpse)))  # (B, features)
         return what * self.where(fixation)
 
 

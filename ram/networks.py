@@ -25,6 +25,11 @@ The rectified core's is (h,), an LSTM's (h, c); several cores' follow each other
 """
 
 
+def rectified(values: Tensor) -> Tensor:
+    """max(values, 0), written over `values`: no copy to fill, none to keep for the gradient."""
+    return functional.relu(values, inplace=True)
+
+
 class Filters(nn.Sequential):
     """Rectified 3x3 convolutions, (B, C, h, w) to (B, `size`).
 
@@ -38,7 +43,7 @@ class Filters(nn.Sequential):
             step = 2 if number else stride
             layer = nn.Conv2d(channels, count, 3, stride=step, padding=1)
             nn.init.kaiming_uniform_(layer.weight, nonlinearity="relu")
-            self.extend((layer, nn.ReLU()))
+            self.extend((layer, nn.ReLU(inplace=True)))
             channels, sides = count, [(side + step - 1) // step for side in sides]
         self.append(nn.Flatten())
         self.size = channels * math.prod(sides)
@@ -62,9 +67,8 @@ class GlimpseNetwork(nn.Module):
 
     def forward(self, glimpse: Tensor, fixation: Tensor) -> Tensor:
         """Glimpse (B, pixels) and fixation (B, 2), float32, to features (B, features)."""
-        what = functional.relu(self.what(glimpse))  # (B, what)
-        where = functional.relu(self.where(fixation))  # (B, where)
-        return functional.relu(self.both(torch.cat((what, where), 1)))  # (B, features)
+        seen = torch.cat((self.what(glimpse), self.where(fixation)), 1)  # (B, what + where)
+        return rectified(self.both(rectified(seen)))  # (B, features)
 
 
 class RectifiedCore(nn.Module):
@@ -88,7 +92,7 @@ class RectifiedCore(nn.Module):
 
     def forward(self, features: Tensor, state: State) -> State:
         """Features (B, features) and the state before them to the state after them."""
-        return (functional.relu(self.linear(torch.cat((features, state[0]), 1))),)
+        return (rectified(self.linear(torch.cat((features, state[0]), 1))),)
 
 
 class LSTMCore(nn.Module):
@@ -142,7 +146,7 @@ class LocationNetwork(nn.Module):
     def forward(self, h: Tensor) -> Tensor:
         """The core's output (..., hidden) to the mean fixation (..., 2): x, then y."""
         if self.before is not None:
-            h = functional.relu(self.before(h))
+            h = rectified(self.before(h))
         return self.mean(h)
 
 
