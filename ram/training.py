@@ -139,9 +139,10 @@ class GradientLearner(abc.ABC):
 
     def _gradient(self, loss: Tensor) -> Tensor:
         """Leave the clipped gradient of `loss` with the weights; its length before."""
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
         weights = [w for group in self.optimizer.param_groups for w in group["params"]]
+        for each in weights:  # as `zero_grad` does, without its 0.1 ms of looking around
+            each.grad = None
+        loss.backward()
         distributed.mean_gradients(weights)
         longest = self.hyperparameters["max_grad_norm"] or math.inf
         return torch.nn.utils.clip_grad_norm_(weights, longest)
