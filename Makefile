@@ -2,6 +2,7 @@
 #
 #   make demo    train and test the Recurrent Attention Model on translated digits
 #   make test    the tests            (PYTEST_ARGS='-m slow' for the slow ones, '-m ""' for all)
+#                                     (JOBS=8: so many at a time; JOBS=0: in one process)
 #   make fuzz    hostile input for every reader, a minute each (SECONDS=3600: an hour each)
 #   make lint    style and types
 #   make docs    the pages that come from the code
@@ -14,6 +15,7 @@ PYTHON ?= python3
 VENV ?= .venv
 EXTRAS ?= dev
 PYTEST_ARGS ?=
+JOBS ?= 2
 SECONDS ?= 60
 TARGET ?=
 
@@ -30,7 +32,7 @@ demo: $(VENV)/.installed
 	$(BIN)/saccade train configs/ram_translated_digits.yaml --evaluate test
 
 test: $(VENV)/.installed-$(EXTRAS)
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist worksteal $(PYTEST_ARGS)
 
 # TARGET=idx takes one reader; tests/fuzz/run.py says what becomes of what is found.
 fuzz: $(VENV)/.installed-dev,fuzz

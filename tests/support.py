@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -45,14 +45,15 @@ def ids() -> list:
     return [with_data(name) for name in ENVIRONMENTS]
 
 
-def random_answerer(answers: int) -> Callable:
+@dataclass(frozen=True)
+class RandomAnswerer:
     """Scores that follow from what is seen, for `action="fixation"`."""
 
-    def answerer(observation: dict, episode_start: np.ndarray) -> np.ndarray:
-        mean = observation["glimpse"].mean(axis=(1, 2, 3))
-        return np.sin(mean[:, None] * 1000 + np.arange(answers)).astype(np.float32)
+    answers: int
 
-    return answerer
+    def __call__(self, observation: dict, episode_start: np.ndarray) -> np.ndarray:
+        mean = observation["glimpse"].mean(axis=(1, 2, 3))
+        return np.sin(mean[:, None] * 1000 + np.arange(self.answers)).astype(np.float32)
 
 
 def task_of(env_id: str) -> Task:
@@ -67,7 +68,7 @@ def action_keywords(action: str, env_id: str = "saccade/Digits-v0") -> dict:
     answers = task_of(env_id).answers(10)
     if action != "fixation" or not answers:
         return {"action": action}
-    return {"action": action, "answerer": random_answerer(answers)}
+    return {"action": action, "answerer": RandomAnswerer(answers)}
 
 
 def ids_and_actions() -> list:

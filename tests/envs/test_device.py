@@ -22,7 +22,7 @@ from saccade.envs.device import scenes as twins
 from saccade.envs.scenes import warping
 from saccade.envs.scenes.base import add_patches, crop_patches
 from saccade.envs.sensors import SENSORS
-from support import ACTION_MODES, assert_same, ids, random_answerer
+from support import ACTION_MODES, RandomAnswerer, assert_same, ids
 
 ID = "saccade/Digits-v0"
 ALL = {"memory": "canvas", "reveal": ("image", "box", "context")}
@@ -254,10 +254,10 @@ def test_an_answerer_sees_tensors_and_may_answer_in_them():
     def answerer(observation, episode_start):
         assert isinstance(observation["glimpse"], Tensor)
         host = {"glimpse": observation["glimpse"].numpy()}
-        return torch.tensor(random_answerer(10)(host, episode_start))
+        return torch.tensor(RandomAnswerer(10)(host, episode_start))
 
     how = {"num_envs": 4, "action": "fixation"}
-    ours = gym.make_vec(ID, answerer=random_answerer(10), **how)
+    ours = gym.make_vec(ID, answerer=RandomAnswerer(10), **how)
     theirs = gym.make_vec(ID, answerer=answerer, device="cpu", **how)
     ours.action_space.seed(0)
     assert_equal(ours.reset(seed=0), theirs.reset(seed=0))

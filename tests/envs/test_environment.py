@@ -18,7 +18,7 @@ from gymnasium.error import ResetNeeded
 from saccade.envs import Dataset, GlimpseSensor, Task, TranslatedScene
 from saccade.envs.actions import best_score
 from saccade.envs.draws import make_key
-from support import assert_same, random_answerer
+from support import RandomAnswerer, assert_same
 
 ID = "saccade/Digits-v0"
 
@@ -123,7 +123,7 @@ def test_cells_are_centred_row_by_row():
 
 @pytest.mark.parametrize("action", ["box", "dict", "grid", "fixation"])
 def test_stop_answers_at_once(action):
-    answerer = {"answerer": random_answerer(10)} if action == "fixation" else {}
+    answerer = {"answerer": RandomAnswerer(10)} if action == "fixation" else {}
     env = gym.make(ID, action=action, stop=True, **answerer)
     env.reset(seed=0)
     keep, stop = {

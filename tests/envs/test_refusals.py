@@ -9,7 +9,7 @@ from gymnasium.error import ResetNeeded
 
 from saccade.envs import Dataset
 from saccade.envs.actions import ActionError
-from support import random_answerer
+from support import RandomAnswerer
 
 ID = "saccade/Digits-v0"
 ONE = (np.zeros((30, 28, 28), np.uint8), np.arange(30) % 3)
@@ -80,7 +80,7 @@ def test_a_rounding_error_is_no_bad_action():
         ({"reward": "sparse"}, "reward='sparse'"),
         ({"reward": "dense", "action": "dict"}, "needs a score"),
         ({"action": "fixation"}, "answerer"),
-        ({"answerer": random_answerer(10)}, "answerer"),
+        ({"answerer": RandomAnswerer(10)}, "answerer"),
         ({"first_fixation": "left"}, "first_fixation='left'"),
         ({"source": "mnits"}, "mnits"),
         ({"canvas": 20}, "canvas=20"),
