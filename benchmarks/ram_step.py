@@ -1,10 +1,11 @@
 """A training step of RAM beside its bare matrix products, measured in turns in one run.
 
     python benchmarks/ram_step.py --core rnn --batch 128
+    python benchmarks/ram_step.py --core rnn --batch 128 --precision bfloat16
 
 The bare products are those of one step and nothing else: forward glimpse by glimpse, then backward
-glimpse by glimpse (to weights and, where something lies before, to inputs), same shapes, written
-into buffers that are used again. The training step is `RAM.learn`'s: environment, drawing,
+glimpse by glimpse (to weights and, where something lies before, to inputs), same shapes, float32,
+written into buffers that are used again. The training step is `RAM.learn`'s: environment, drawing,
 networks, loss, gradients, clipping, optimiser, measuring. Prints the medians and their ratio, and
 the share of the training step that is spent in the environment.
 """
@@ -78,6 +79,7 @@ def main() -> None:
     parser.add_argument("--env", default="saccade/MNIST-v0")
     parser.add_argument("--source", help="data set in place of the environment's own")
     parser.add_argument("--core", choices=("rnn", "lstm"), default="rnn")
+    parser.add_argument("--precision", choices=("float32", "bfloat16"), default="float32")
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--paths", type=int, default=1)
     parser.add_argument("--threads", type=int, default=1)
@@ -95,7 +97,8 @@ def main() -> None:
         autoreset_mode=AutoresetMode.DISABLED,
         **keywords,
     )
-    learner = RAM(env, core=options.core, log_interval=options.steps)
+    how = {"core": options.core, "precision": options.precision}
+    learner = RAM(env, log_interval=options.steps, **how)
     learner.total_timesteps = 10**9
     inside = [0.0]  # seconds spent in the environment
 
@@ -128,8 +131,8 @@ def main() -> None:
     ratios = [step / products for step, products in zip(step_times, bare_times, strict=True)]
     step = statistics.median(step_times)
     print(
-        f"{options.env}, {options.core}, batch {options.batch}, paths {options.paths}, "
-        f"{options.threads} thread(s)\n"
+        f"{options.env}, {options.core}, {options.precision}, batch {options.batch}, "
+        f"paths {options.paths}, {options.threads} thread(s)\n"
         f"bare products   {statistics.median(bare_times) * 1e3:8.2f} ms\n"
         f"training step   {step * 1e3:8.2f} ms  ({options.batch / step:,.0f} episodes a second)\n"
         f"ratio           {statistics.median(ratios):8.2f}\n"

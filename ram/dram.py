@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from .hyperparameters import types_of
 from .learner import RAM
-from .networks import Filters, LookingNetwork, LSTMCore, State, rectified
+from .networks import Filters, LookingNetwork, LSTMCore, State, placed, rectified
 from .task import Task, shown
 
 
@@ -37,7 +37,7 @@ class ConvolutionalGlimpse(nn.Module):
     def forward(self, glimpse: Tensor, fixation: Tensor) -> Tensor:
         """Glimpse (B, scales * C, size, size) and fixation (B, 2) to features (B, features)."""
         what = rectified(self.what(self.filters(glimpse)))  # (B, features)
-        return what * self.where(fixation)
+        return what * placed(self.where, fixation)
 
 
 class ContextNetwork(nn.Module):
@@ -170,6 +170,7 @@ class DRAM(RAM):
         momentum: float = 0.9,
         weight_decay: float = 0.0,
         max_grad_norm: float = 1.0,
+        precision: Literal["float32", "bfloat16"] = "float32",
         log_interval: int = 20,
         seed: int = 0,
         device: str = "cpu",

@@ -80,6 +80,8 @@ class RAM(GradientLearner):
         momentum: of "sgd".
         weight_decay: of either optimizer.
         max_grad_norm: longest gradient; 0: any.
+        precision: of glimpse network and core in training; "bfloat16" is faster where the processor
+            has it. Places, answers, losses, weights and predictions are always float32.
         log_interval: updates between two measurements.
         seed: of weights, draws, and the environment's walk.
         device: where the networks live.
@@ -128,6 +130,7 @@ class RAM(GradientLearner):
         momentum: float = 0.9,
         weight_decay: float = 0.0,
         max_grad_norm: float = 1.0,
+        precision: Literal["float32", "bfloat16"] = "float32",
         log_interval: int = 20,
         seed: int = 0,
         device: str = "cpu",
@@ -218,7 +221,8 @@ class RAM(GradientLearner):
         for noise_now in noise:
             rollout.labels.append(self._tensor(info["label"]))  # (B,), of what is asked now
             seen = self._seen(observation)
-            state = network.see(seen["glimpse"], seen["fixation"], state)
+            with self.precision():
+                state = network.see(seen["glimpse"], seen["fixation"], state)
             mean, scores = self.read(state, rollout)  # (B, 2), (B, K)
             fixation = mean + std * noise_now
             act = self._act(scores, self._drawn(torch.rand, scores.shape)) if acting else None
@@ -238,10 +242,10 @@ class RAM(GradientLearner):
         The rollout keeps them with theirs.
         """
         network = self.network
-        looks = network.looks_from(state)  # (B, hidden)
+        looks = network.looks_from(state).float()  # (B, hidden)
         through = self.hyperparameters["through_core"] or network.looks_apart
         mean = network.location(looks if through else looks.detach())
-        scores = network.answer(network.answers_from(state))
+        scores = network.answer(network.answers_from(state).float())
         rollout.looking.append(looks)
         rollout.means.append(mean)
         rollout.scores.append(scores)

@@ -30,6 +30,12 @@ def rectified(values: Tensor) -> Tensor:
     return functional.relu(values, inplace=True)
 
 
+def placed(where: nn.Linear, fixation: Tensor) -> Tensor:
+    """`where` of a fixation, in float32 whatever the precision: half of it is too coarse."""
+    with torch.autocast(fixation.device.type, enabled=False):
+        return where(fixation)
+
+
 class Filters(nn.Sequential):
     """Rectified 3x3 convolutions, (B, C, h, w) to (B, `size`).
 
@@ -67,7 +73,7 @@ class GlimpseNetwork(nn.Module):
 
     def forward(self, glimpse: Tensor, fixation: Tensor) -> Tensor:
         """Glimpse (B, pixels) and fixation (B, 2), float32, to features (B, features)."""
-        seen = torch.cat((self.what(glimpse), self.where(fixation)), 1)  # (B, what + where)
+        seen = torch.cat((self.what(glimpse), placed(self.where, fixation)), 1)  # (B, what + where)
         return rectified(self.both(rectified(seen)))  # (B, features)
 
 

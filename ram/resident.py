@@ -93,7 +93,8 @@ class Resident:
         state = network.begin(given)
         rollout = Rollout()
         for noise in given["noise"]:
-            state = network.see(glimpse, fixation, state)
+            with learner.precision():
+                state = network.see(glimpse, fixation, state)
             mean, _ = learner.read(state, rollout)  # (B, 2)
             drawn = mean + std * noise
             rollout.drawn.append(drawn)

@@ -9,6 +9,7 @@ import abc
 import math
 import os
 from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Self
 
 import numpy as np
@@ -34,7 +35,7 @@ class GradientLearner(abc.ABC):
 
     The same seed gives the same bytes, also where a saved learner goes on. A subclass sets `env`,
     `network` and `optimizer`, and says what an update is; its hyperparameters hold `seed`,
-    `learning_rate`, `schedule`, `warmup` and `max_grad_norm`.
+    `learning_rate`, `schedule`, `warmup`, `max_grad_norm` and `precision`.
 
     In a process group (`distributed`) each process has its share of the lanes; callbacks of any
     of them can end the training of all. Timesteps and checkpoints are those of all lanes.
@@ -153,6 +154,12 @@ class GradientLearner(abc.ABC):
                 group["lr"].fill_(self.learning_rate)
             else:
                 group["lr"] = self.learning_rate
+
+    def precision(self) -> AbstractContextManager[Any]:
+        """Within it products and convolutions are as precise as the hyperparameter says."""
+        if self.hyperparameters["precision"] == "float32":
+            return nullcontext()
+        return torch.autocast(self.device.type, torch.bfloat16)
 
     def _check_finite(self, what: str, values: Tensor) -> None:
         if not math.isfinite(values.sum().item()):  # one pass over them; inf and nan both stay

@@ -149,7 +149,7 @@ class Classifier(GradientLearner):
         with torch.random.fork_rng(devices=()):
             self._take_turn()
             images = self._augment(self._images(observation["image"]))  # (B, C, H, W)
-            with self._precision():
+            with self.precision():
                 loss, scores = self._loss(images, labels, self._criterion)
             norm = self._descend(loss)
             self._random = torch.get_rng_state()
@@ -172,10 +172,6 @@ class Classifier(GradientLearner):
     def _criterion(self, scores: Tensor, labels: Tensor) -> Tensor:
         smoothing = self.hyperparameters["label_smoothing"]
         return functional.cross_entropy(scores.float(), labels, label_smoothing=smoothing)
-
-    def _precision(self) -> Any:
-        half = self.hyperparameters["precision"] == "bfloat16"
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=half)
 
     def _images(self, images: Any) -> Tensor:
         return self._tensor(images).contiguous(memory_format=torch.channels_last)

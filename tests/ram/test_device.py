@@ -16,12 +16,13 @@ SHOWN = {"reveal": ("context",), "context_size": 6}
 
 
 @pytest.mark.parametrize("kind", [RAM, DRAM])
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 @pytest.mark.parametrize("env_id", ["saccade/ClutteredDigits-v0", "saccade/Catch-v0"])
-def test_the_same_weights_come_of_both_paths(kind, env_id):
+def test_the_same_weights_come_of_both_paths(kind, env_id, precision):
     learned = []
     for device in (None, "cpu"):
         env = gym.make_vec(env_id, device=device, **HOW, **SHOWN)
-        learner = kind(env, hidden=8, seed=0).learn(1000)
+        learner = kind(env, hidden=8, seed=0, precision=precision).learn(1000)
         learned.append(learner.network.state_dict())
     assert all(torch.equal(values, learned[1][name]) for name, values in learned[0].items())
 
@@ -78,7 +79,10 @@ def test_where_more_counts_it_goes_through_the_environment(keywords):
     assert steps
 
 
-@pytest.mark.parametrize("keywords", [{}, {"optimizer": "sgd"}, {"core": "lstm", "std_final": 0.1}])
+@pytest.mark.parametrize(
+    "keywords",
+    [{}, {"optimizer": "sgd"}, {"core": "lstm", "std_final": 0.1}, {"precision": "bfloat16"}],
+)
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_a_graph_learns_what_its_parts_do(keywords, tmp_path, monkeypatch):
     learned = []

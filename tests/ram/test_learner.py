@@ -88,6 +88,38 @@ def test_it_learns_to_answer(make_ram) -> None:
     assert numbers.measured[-1]["train/accuracy"] > 0.9
 
 
+@pytest.mark.parametrize("filters", [None, (3, 4)])
+def test_bfloat16_learns_too_and_predicts_in_float32(make_ram, filters) -> None:
+    shown = {"num_envs": 32, "paths": 4}
+    how = {"filters": filters, "core": "lstm", "learning_rate": 0.01}
+    ram = make_ram(env=shown, precision="bfloat16", **how)
+    numbers = Numbers()
+    ram.learn(150 * 4 * 32, numbers)
+    assert numbers.measured[-1]["train/accuracy"] > 0.9
+    assert {values.dtype for values in ram.network.state_dict().values()} == {torch.float32}
+    exact = make_ram(env=shown, **how)
+    exact.network.load_state_dict(ram.network.state_dict())
+    observation, _ = ram.env.reset(seed=0)
+    (action, state), (same, other) = (
+        each.predict(observation, deterministic=True) for each in (ram, exact)
+    )
+    assert np.array_equal(action["fixation"], same["fixation"])
+    assert all(np.array_equal(*parts) for parts in zip(state, other, strict=True))
+
+
+def test_bfloat16_is_for_what_sees_alone(make_ram) -> None:
+    ram = make_ram(precision="bfloat16")
+    seen = {}
+    for name, box in ram.network.named_modules():
+        box.register_forward_hook(lambda _, __, out, name=name: seen.update({name: out}))
+    ram.total_timesteps = UPDATE
+    ram._update(ram.env)
+    half = {name for name, out in seen.items() if getattr(out, "dtype", None) == torch.bfloat16}
+    assert half == {"glimpse", "glimpse.what", "glimpse.both", "core.linear"}
+    for name in ("glimpse.where", "location.mean", "answer.linear", "baseline.linear"):
+        assert seen[name].dtype == torch.float32
+
+
 def test_what_is_measured(make_ram) -> None:
     numbers = Numbers()
     ram = make_ram(log_interval=2, std=0.2).learn(5 * UPDATE, numbers)
