@@ -361,7 +361,7 @@ def test_the_paper_s_cells_differ_only_in_what_their_names_say():
             env, agent = dict(cell.config.env.keywords), dict(cell.config.agent.keywords)
             kind, rest = cell.name.split("_", 1)
             assert rest.startswith(table.name)
-            if kind not in ("ram", "filters"):
+            if kind not in ("ram", "lstm", "filters"):
                 assert cell.config.agent.name == ("cnn" if kind == "conv" else "fc")
                 continue
             assert (env["size"], env["scales"]) == scenes[table.name]
@@ -370,6 +370,9 @@ def test_the_paper_s_cells_differ_only_in_what_their_names_say():
             glimpses = rest.split("_")[1]
             assert env.pop("glimpses") == int(glimpses) and f"{glimpses} " in cell.label
             shape = ("core", "what", "where", "glimpse_features", "hidden", "location_hidden")
+            if kind == "lstm":  # the paper's network and recipe but for these
+                assert (agent["core"], agent["precision"]) == ("lstm", "bfloat16")
+                agent |= {"core": "rnn", "precision": "float32"}
             size = tuple(agent[name] for name in shape)
             if kind == "filters":
                 others.add((*agent["filters"], *size))
@@ -397,4 +400,4 @@ def test_the_paper_s_cells_differ_only_in_what_their_names_say():
     assert networks == {("rnn", 128, 128, 256, 256, 0)}
     assert others == {(32, 64, "lstm", 256, 128, 384, 384, 0)}
     empty = markdown(index, {}, "saccade reproduce configs/paper", {})
-    assert empty.count("No row has a finished run yet.") == 4 and "0 of 31 rows" in empty
+    assert empty.count("No row has a finished run yet.") == 4 and "0 of 33 rows" in empty
